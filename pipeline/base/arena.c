@@ -1,0 +1,213 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * One malloc for many small blocks, and one place that knows how much a request, a flight or a
+ * configuration holds.
+ *
+ * Chunks double from 2 KiB, so that a small request takes one and a large one few. A block that is
+ * larger than the next chunk gets a chunk of just its size. What is charged is what malloc was
+ * asked for, a chunk's header included.
+ */
+#include "pipeline/base/arena.h"
+
+#include <assert.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "pipeline/base/live.h"
+
+/* Subtracted from each chunk's size: with what glibc adds, a chunk stays within its power of two.
+ */
+#define MALLOC_OVERHEAD 16
+#define STEP_FIRST	2048
+#define STEP_MAX	65536
+#define KEPT_MAX	65536
+
+/* Its blocks follow it; its size is a multiple of 16, so they are aligned as malloc aligns the
+ * chunk. */
+struct arena_chunk {
+	struct arena_chunk *before;
+	size_t size; /* as asked of malloc */
+};
+
+static_assert(sizeof(struct arena_chunk) % 16 == 0,
+		"blocks follow the header and are aligned to 16");
+
+void account_release(struct account *account, size_t bytes)
+{
+	assert(account->used >= bytes);
+	account->used -= bytes;
+}
+
+void arena_init(struct arena *arena, struct account *account)
+{
+	*arena = (struct arena){.account = account, .step = STEP_FIRST};
+}
+
+static void adopt(struct arena *arena, struct arena_chunk *chunk)
+{
+	if (arena->chunk == NULL)
+		live_add(LIVE_ARENAS, 1);
+	chunk->before = arena->chunk;
+	arena->chunk = chunk;
+	arena->at = (char *)(chunk + 1);
+	arena->end = (char *)chunk + chunk->size;
+	arena->bytes += chunk->size;
+	if (arena->account)
+		account_charge(arena->account, chunk->size);
+	if (arena->step < STEP_MAX)
+		arena->step *= 2;
+}
+
+static struct arena_chunk *chunk_new(size_t size)
+{
+	struct arena_chunk *chunk = malloc(size);
+	if (chunk)
+		chunk->size = size;
+	return chunk;
+}
+
+/* Frees the chunk and those before it, up to the first of all, which is returned. */
+static struct arena_chunk *free_all_but_first(struct arena_chunk *chunk)
+{
+	while (chunk->before) {
+		struct arena_chunk *before = chunk->before;
+		free(chunk);
+		chunk = before;
+	}
+	return chunk;
+}
+
+/* Leaves arena empty and gives its first chunk to the caller, who frees or keeps it. */
+static struct arena_chunk *strip(struct arena *arena)
+{
+	struct arena_chunk *first = free_all_but_first(arena->chunk);
+	if (arena->account)
+		account_release(arena->account, arena->bytes);
+	live_add(LIVE_ARENAS, -1);
+	arena_init(arena, arena->account);
+	return first;
+}
+
+void arena_deinit(struct arena *arena)
+{
+	if (arena->chunk)
+		free(strip(arena));
+}
+
+/* What a block takes: every block has an address of its own, the empty one too. 0: no memory is
+ * that large. */
+static size_t block_size(size_t size)
+{
+	return size ? (size + 15) & ~(size_t)15 : 16;
+}
+
+void *arena_grow(struct arena *arena, size_t size)
+{
+	size_t rounded = block_size(size);
+	if ((size_t)(arena->end - arena->at) < rounded || rounded == 0) {
+		if (size > PTRDIFF_MAX - sizeof(struct arena_chunk) - 15)
+			return NULL;
+		size_t need = sizeof(struct arena_chunk) + rounded;
+		size_t usual = arena->step - MALLOC_OVERHEAD;
+		struct arena_chunk *chunk = chunk_new(need > usual ? need : usual);
+		if (chunk == NULL)
+			return NULL;
+		adopt(arena, chunk);
+	}
+	void *block = arena->at;
+	arena->at += rounded;
+	return block;
+}
+
+void *arena_zalloc(struct arena *arena, size_t size)
+{
+	void *block = arena_alloc(arena, size);
+	return block ? memset(block, 0, size) : NULL;
+}
+
+void *arena_resize(struct arena *arena, void *block, size_t old_size, size_t new_size)
+{
+	if (block == NULL)
+		return arena_alloc(arena, new_size);
+	size_t old_rounded = block_size(old_size);
+	size_t new_rounded = block_size(new_size);
+	bool last = (char *)block + old_rounded == arena->at;
+	size_t room = last ? (size_t)(arena->end - (char *)block) : old_rounded;
+	if (new_rounded != 0 && new_rounded <= room) {
+		if (last)
+			arena->at = (char *)block + new_rounded;
+		return block;
+	}
+	void *moved = arena_alloc(arena, new_size);
+	return moved ? memcpy(moved, block, old_size) : NULL;
+}
+
+struct text arena_copy(struct arena *arena, struct text t)
+{
+	char *copy = arena_alloc(arena, t.size + 1);
+	if (copy == NULL)
+		return (struct text){NULL, 0};
+	if (t.size > 0)
+		memcpy(copy, t.data, t.size);
+	copy[t.size] = '\0';
+	return (struct text){copy, t.size};
+}
+
+struct text arena_format(struct arena *arena, const char *format, ...)
+{
+	va_list arguments;
+	va_start(arguments, format);
+	int size = vsnprintf(NULL, 0, format, arguments);
+	va_end(arguments);
+	char *data = size < 0 ? NULL : arena_alloc(arena, (size_t)size + 1);
+	if (data == NULL)
+		return (struct text){NULL, 0};
+	va_start(arguments, format);
+	(void)vsnprintf(data, (size_t)size + 1, format, arguments);
+	va_end(arguments);
+	return (struct text){data, (size_t)size};
+}
+
+void arena_pool_init(struct arena_pool *pool, struct account *account, size_t spares_max)
+{
+	*pool = (struct arena_pool){.account = account, .spares_max = spares_max};
+}
+
+void arena_pool_deinit(struct arena_pool *pool)
+{
+	if (pool->spare)
+		free(free_all_but_first(pool->spare));
+	pool->spare = NULL;
+	pool->spares = 0;
+}
+
+bool arena_pool_take(struct arena_pool *pool, struct arena *arena)
+{
+	arena_init(arena, pool->account);
+	struct arena_chunk *chunk = pool->spare;
+	if (chunk) {
+		pool->spare = chunk->before;
+		pool->spares--;
+	} else {
+		chunk = chunk_new(STEP_FIRST - MALLOC_OVERHEAD);
+		if (chunk == NULL)
+			return false;
+	}
+	adopt(arena, chunk);
+	return true;
+}
+
+void arena_pool_give(struct arena_pool *pool, struct arena *arena)
+{
+	assert(arena->chunk);
+	bool keep = arena->bytes <= KEPT_MAX && pool->spares < pool->spares_max;
+	struct arena_chunk *first = strip(arena);
+	if (!keep) {
+		free(first);
+		return;
+	}
+	first->before = pool->spare;
+	pool->spare = first;
+	pool->spares++;
+}

@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Names of an object's members: found by the characters they stand for, and refused when two are
+ * the same. Few names are compared each with each, which for a usual body costs less than one hash.
+ * For many that would be quadratic, and a stranger writes them: a hash table with a key that he
+ * doesn't know keeps it linear.
+ */
+#include "pipeline/base/json_names.h"
+
+#include "pipeline/base/arena.h"
+#include "pipeline/base/hash.h"
+#include "pipeline/base/json.h"
+#include "pipeline/base/json_text.h"
+
+static struct hash_key name_key;
+
+void json_seed(const struct hash_key *key)
+{
+	name_key = *key;
+}
+
+static bool same_name(const struct json *json, uint32_t a, uint32_t b)
+{
+	const struct json_value *one = &json->values[a], *other = &json->values[b];
+	if (one->size != other->size && !one->escaped && !other->escaped)
+		return false; /* without a call, as for nearly all pairs of names */
+	return json_has_characters(json, a, json_inside(json, b), other->escaped);
+}
+
+static bool fail_twice(const struct json *json, uint32_t name, struct json_error *ret_error)
+{
+	*ret_error = (struct json_error){json->values[name].at, "duplicate name"};
+	return false;
+}
+
+bool json_names_few(const struct json *json, uint32_t index, struct json_error *ret_error)
+{
+	uint32_t names[JSON_NAMES_FEW];
+	uint32_t count = json->values[index].count;
+	uint32_t name = index + 1;
+	for (uint32_t i = 0; i < count; i++) {
+		for (uint32_t k = 0; k < i; k++)
+			if (same_name(json, names[k], name))
+				return fail_twice(json, name, ret_error);
+		names[i] = name;
+		name = json->values[name + 1].next;
+	}
+	return true;
+}
+
+/* Open addressing, emptied for each object: a slot holds the index of a name or JSON_NONE. */
+struct name_table {
+	uint32_t *slots;
+	char *characters; /* room for those of any name that is escaped */
+};
+
+/* A power of two, at least twice as many as there are members. */
+static size_t slots_for(uint32_t members)
+{
+	size_t slots = 4 * JSON_NAMES_FEW;
+	while (slots < 2 * (size_t)members)
+		slots *= 2;
+	return slots;
+}
+
+static uint64_t hash_name(const struct json *json, uint32_t name, char *characters)
+{
+	struct text inside = json_inside(json, name);
+	if (!json->values[name].escaped)
+		return hash_text(&name_key, inside);
+	struct spelling spelling = spelling_of(inside, true);
+	size_t size = spelling_write(&spelling, characters);
+	return hash_text(&name_key, (struct text){characters, size});
+}
+
+static bool names_differ(const struct json *json, uint32_t index, const struct name_table *table,
+		struct json_error *ret_error)
+{
+	uint32_t count = json->values[index].count;
+	size_t mask = slots_for(count) - 1;
+	memset(table->slots, 0xff, (mask + 1) * sizeof(*table->slots));
+	uint32_t name = index + 1;
+	for (uint32_t i = 0; i < count; i++) {
+		size_t slot = hash_name(json, name, table->characters) & mask;
+		for (; table->slots[slot] != JSON_NONE; slot = (slot + 1) & mask)
+			if (same_name(json, table->slots[slot], name))
+				return fail_twice(json, name, ret_error);
+		table->slots[slot] = name;
+		name = json->values[name + 1].next;
+	}
+	return true;
+}
+
+static bool is_crowded(const struct json_value *value)
+{
+	return value->kind == JSON_OBJECT && value->count > JSON_NAMES_FEW;
+}
+
+bool json_names_many(const struct json *json, struct arena *arena, struct json_error *ret_error)
+{
+	uint32_t most = 0, longest = 0;
+	for (uint32_t i = 0; i < json->count; i++) {
+		const struct json_value *value = &json->values[i];
+		if (is_crowded(value) && value->count > most)
+			most = value->count;
+		if (value->escaped && value->size > longest)
+			longest = value->size;
+	}
+	size_t slots_size = slots_for(most) * sizeof(uint32_t);
+	void *block = arena_alloc(arena, slots_size + longest);
+	if (block == NULL) {
+		*ret_error = (struct json_error){0, "out of memory"};
+		return false;
+	}
+	struct name_table table = {block, (char *)block + slots_size};
+	bool differ = true;
+	for (uint32_t i = 0; differ && i < json->count; i++)
+		if (is_crowded(&json->values[i]))
+			differ = names_differ(json, i, &table, ret_error);
+	(void)arena_resize(arena, block, slots_size + longest, 0);
+	return differ;
+}

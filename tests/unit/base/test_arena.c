@@ -1,0 +1,302 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "pipeline/base/arena.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+
+#include <cmocka.h>
+
+#include "pipeline/base/live.h"
+#include "tests/unit/allocations.h"
+
+static struct account account;
+static struct arena arena;
+
+static int set_up(void **state)
+{
+	account = (struct account){.max = 10000};
+	arena_init(&arena, &account);
+	return 0;
+}
+
+static int tear_down(void **state)
+{
+	allocations_heal();
+	arena_deinit(&arena);
+	return account.used == 0 ? live_report() : -1;
+}
+
+static bool aligned(const void *block)
+{
+	return (uintptr_t)block % 16 == 0;
+}
+
+static void test_account(void **state)
+{
+	assert_false(account_full(&account));
+	account_charge(&account, 9999);
+	assert_false(account_full(&account));
+	account_charge(&account, 1);
+	assert_true(account_full(&account));
+	account_charge(&account, 500);
+	account_release(&account, 10500);
+	assert_int_equal(account.used, 0);
+	assert_int_equal(account.peak, 10500);
+}
+
+static void test_nothing_is_allocated_before_it_is_asked_for(void **state)
+{
+	assert_null(arena.chunk);
+	assert_int_equal(account.used, 0);
+	assert_int_equal(live_report(), 0);
+}
+
+static void test_blocks_are_aligned_and_apart(void **state)
+{
+	char *last = arena_alloc(&arena, 1);
+	for (size_t size = 0; size < 300; size++) {
+		char *block = arena_alloc(&arena, size);
+		assert_true(aligned(block));
+		assert_ptr_not_equal(block, last);
+		memset(block, (int)size, size);
+		last = block;
+	}
+	assert_int_equal(arena.bytes, account.used);
+}
+
+static void test_the_empty_block_has_an_address_of_its_own(void **state)
+{
+	void *first = arena_alloc(&arena, 0);
+	void *second = arena_alloc(&arena, 0);
+	void *third = arena_alloc(&arena, 1);
+	assert_non_null(first);
+	assert_ptr_not_equal(first, second);
+	assert_ptr_not_equal(second, third);
+}
+
+static void test_chunks_double_up_to_64_kib(void **state)
+{
+	size_t expected = 2048;
+	for (int i = 0; i < 8; i++) {
+		size_t before = arena.bytes;
+		while (arena.bytes == before)
+			assert_non_null(arena_alloc(&arena, 128));
+		size_t chunk = arena.bytes - before;
+		assert_true(chunk < expected && chunk >= expected - 32);
+		if (expected < 65536)
+			expected *= 2;
+	}
+}
+
+static void test_a_large_block_gets_what_it_needs(void **state)
+{
+	char *block = arena_alloc(&arena, 1000000);
+	assert_true(aligned(block));
+	memset(block, 1, 1000000);
+	assert_in_range(arena.bytes, 1000000, 1000100);
+}
+
+static void test_no_memory_is_that_large(void **state)
+{
+	static const size_t sizes[] = {SIZE_MAX, SIZE_MAX - 1, SIZE_MAX - 14, SIZE_MAX - 15,
+			SIZE_MAX - 16, SIZE_MAX - 100, (size_t)PTRDIFF_MAX + 1, PTRDIFF_MAX};
+	for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
+		assert_null(arena_alloc(&arena, sizes[i]));
+		assert_null(arena_zalloc(&arena, sizes[i]));
+	}
+	char *block = arena_alloc(&arena, 3);
+	for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
+		assert_null(arena_alloc(&arena, sizes[i]));
+		assert_null(arena_resize(&arena, block, 3, sizes[i]));
+	}
+}
+
+static void test_memory_that_is_out(void **state)
+{
+	allocations_fail_after(0);
+	assert_null(arena_alloc(&arena, 1));
+	assert_null(arena_zalloc(&arena, 1));
+	assert_null(arena_copy(&arena, TEXT("a")).data);
+	assert_null(arena_format(&arena, "%d", 1).data);
+	assert_int_equal(account.used, 0);
+	allocations_heal();
+	char *block = arena_alloc(&arena, 4);
+	assert_non_null(block);
+	memcpy(block, "abc", 4);
+	size_t used = account.used;
+	allocations_fail_after(0);
+	assert_null(arena_resize(&arena, block, 4, 100000));
+	assert_string_equal(block, "abc");
+	assert_int_equal(account.used, used);
+	assert_non_null(arena_alloc(&arena, 16));
+}
+
+static void test_zalloc_clears_what_was_used_before(void **state)
+{
+	char *block = arena_alloc(&arena, 64);
+	memset(block, 0xff, 64);
+	assert_ptr_equal(arena_resize(&arena, block, 64, 0), block);
+	char *cleared = arena_zalloc(&arena, 48);
+	assert_ptr_equal(cleared, block + 16);
+	for (int i = 0; i < 48; i++)
+		assert_int_equal(cleared[i], 0);
+}
+
+static void test_the_last_block_is_resized_in_place(void **state)
+{
+	char *block = arena_resize(&arena, NULL, 0, 10);
+	memcpy(block, "123456789", 10);
+	assert_ptr_equal(arena_resize(&arena, block, 10, 700), block);
+	assert_string_equal(block, "123456789");
+	char *next = arena_alloc(&arena, 1);
+	assert_ptr_equal(next, block + 704);
+	assert_ptr_equal(arena_resize(&arena, next, 1, 0), next);
+	assert_ptr_equal(arena_alloc(&arena, 1), next + 16);
+}
+
+static void test_a_block_that_cannot_grow_is_copied(void **state)
+{
+	char *block = arena_alloc(&arena, 16);
+	memcpy(block, "123456789012345", 16);
+	char *other = arena_alloc(&arena, 16);
+	memset(other, 'x', 16);
+	assert_ptr_equal(arena_resize(&arena, block, 16, 5), block);
+	char *moved = arena_resize(&arena, block, 16, 17);
+	assert_ptr_not_equal(moved, block);
+	assert_string_equal(moved, "123456789012345");
+	char *far = arena_resize(&arena, moved, 17, 5000);
+	assert_ptr_not_equal(far, moved);
+	assert_string_equal(far, "123456789012345");
+	for (int i = 0; i < 16; i++)
+		assert_int_equal(other[i], 'x');
+}
+
+static void test_copy(void **state)
+{
+	const char source[] = {'a', '\0', 'b'};
+	struct text copy = arena_copy(&arena, (struct text){source, 3});
+	assert_ptr_not_equal(copy.data, source);
+	assert_int_equal(copy.size, 3);
+	assert_memory_equal(copy.data, "a\0b", 4);
+	struct text empty = arena_copy(&arena, (struct text){NULL, 0});
+	assert_int_equal(empty.size, 0);
+	assert_string_equal(empty.data, "");
+}
+
+static void test_format(void **state)
+{
+	struct text text = arena_format(&arena, "%s=%d", "answer", 42);
+	assert_int_equal(text.size, 9);
+	assert_string_equal(text.data, "answer=42");
+	struct text wide = arena_format(&arena, "%5000d", 7);
+	assert_int_equal(wide.size, 5000);
+	assert_int_equal(wide.data[4999], '7');
+	assert_int_equal(wide.data[5000], '\0');
+	assert_string_equal(arena_format(&arena, "%s", "").data, "");
+}
+
+static void test_deinit_is_safe_twice(void **state)
+{
+	assert_non_null(arena_alloc(&arena, 5000));
+	arena_deinit(&arena);
+	assert_int_equal(account.used, 0);
+	arena_deinit(&arena);
+	assert_non_null(arena_alloc(&arena, 1));
+	assert_true(account.used > 0);
+}
+
+static void test_an_arena_without_account(void **state)
+{
+	struct arena free_of_charge;
+	arena_init(&free_of_charge, NULL);
+	assert_non_null(arena_alloc(&free_of_charge, 1));
+	assert_true(free_of_charge.bytes > 0);
+	arena_deinit(&free_of_charge);
+	assert_int_equal(account.used, 0);
+}
+
+static void test_pool_hands_the_first_chunk_on(void **state)
+{
+	struct arena_pool pool;
+	arena_pool_init(&pool, &account, 2);
+	struct arena taken;
+	assert_true(arena_pool_take(&pool, &taken));
+	size_t charged = account.used;
+	assert_true(charged > 0);
+	void *first = arena_alloc(&taken, 8);
+	assert_non_null(arena_alloc(&taken, 10000));
+	arena_pool_give(&pool, &taken);
+	assert_int_equal(account.used, 0);
+	assert_int_equal(pool.spares, 1);
+
+	allocations_fail_after(0);
+	assert_true(arena_pool_take(&pool, &taken));
+	assert_int_equal(pool.spares, 0);
+	assert_int_equal(account.used, charged);
+	assert_ptr_equal(arena_alloc(&taken, 8), first);
+	struct arena none;
+	assert_false(arena_pool_take(&pool, &none));
+	allocations_heal();
+
+	arena_pool_give(&pool, &taken);
+	arena_pool_deinit(&pool);
+	arena_pool_deinit(&pool);
+	assert_int_equal(pool.spares, 0);
+}
+
+static void test_pool_keeps_no_more_than_it_may(void **state)
+{
+	struct arena_pool pool;
+	arena_pool_init(&pool, &account, 2);
+	struct arena taken[4];
+	for (int i = 0; i < 4; i++)
+		assert_true(arena_pool_take(&pool, &taken[i]));
+	for (int i = 0; i < 4; i++)
+		arena_pool_give(&pool, &taken[i]);
+	assert_int_equal(pool.spares, 2);
+	for (int i = 0; i < 3; i++)
+		assert_true(arena_pool_take(&pool, &taken[i]));
+	for (int i = 0; i < 3; i++)
+		arena_pool_give(&pool, &taken[i]);
+	arena_pool_deinit(&pool);
+}
+
+static void test_pool_keeps_no_arena_over_64_kib(void **state)
+{
+	struct arena_pool pool;
+	arena_pool_init(&pool, &account, 2);
+	struct arena taken;
+	assert_true(arena_pool_take(&pool, &taken));
+	while (taken.bytes <= 65536)
+		assert_non_null(arena_alloc(&taken, 1000));
+	arena_pool_give(&pool, &taken);
+	assert_int_equal(pool.spares, 0);
+	assert_int_equal(account.used, 0);
+	arena_pool_deinit(&pool);
+}
+
+int main(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+	const struct CMUnitTest tests[] = {
+			TEST(test_account),
+			TEST(test_nothing_is_allocated_before_it_is_asked_for),
+			TEST(test_blocks_are_aligned_and_apart),
+			TEST(test_the_empty_block_has_an_address_of_its_own),
+			TEST(test_chunks_double_up_to_64_kib),
+			TEST(test_a_large_block_gets_what_it_needs),
+			TEST(test_no_memory_is_that_large),
+			TEST(test_memory_that_is_out),
+			TEST(test_zalloc_clears_what_was_used_before),
+			TEST(test_the_last_block_is_resized_in_place),
+			TEST(test_a_block_that_cannot_grow_is_copied),
+			TEST(test_copy),
+			TEST(test_format),
+			TEST(test_deinit_is_safe_twice),
+			TEST(test_an_arena_without_account),
+			TEST(test_pool_hands_the_first_chunk_on),
+			TEST(test_pool_keeps_no_more_than_it_may),
+			TEST(test_pool_keeps_no_arena_over_64_kib),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
