@@ -18,6 +18,8 @@
 
 #define COUNT_MAX ((1U << 28) - 1) /* what json_value.count holds */
 
+const char json_out_of_memory[] = "out of memory";
+
 /* What stands next in the text: a value, or what follows one. */
 enum step { STEP_VALUE, STEP_AFTER, STEP_DONE };
 
@@ -70,7 +72,7 @@ __attribute__((noinline)) static bool grow(struct scan *s, const char *at)
 	void *values = arena_resize(s->arena, s->values, s->capacity * sizeof(*s->values),
 			capacity * sizeof(*s->values));
 	if (values == NULL) {
-		(void)fail(s, at, "out of memory");
+		(void)fail(s, at, json_out_of_memory);
 		return false;
 	}
 	s->values = values;
@@ -317,7 +319,7 @@ bool json_parse(struct json *ret, struct arena *arena, struct text text,
 	};
 	s.values = arena_alloc(arena, s.capacity * sizeof(*s.values));
 	if (s.values == NULL) {
-		(void)fail(&s, text.data, "out of memory");
+		(void)fail(&s, text.data, json_out_of_memory);
 		return false;
 	}
 	if (!scan_all(&s))

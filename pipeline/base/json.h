@@ -58,10 +58,13 @@ struct json_error {
 	const char *message; /* static; what was expected */
 };
 
+/* The message where it was memory that failed, and not the text. */
+extern const char json_out_of_memory[];
+
 /*
- * Checks text and lays the table, in arena. False: *ret_error says why ("out of memory" included),
- * and *ret is as it was. Duplicate names are found by comparison up to 8 members and by a seeded
- * hash beyond.
+ * Checks text and lays the table, in arena. False: *ret_error says why (json_out_of_memory
+ * included), and *ret is as it was. Duplicate names are found by comparison up to 8 members and by
+ * a seeded hash beyond.
  */
 bool json_parse(struct json *ret, struct arena *arena, struct text text,
 		const struct json_limits *limits, struct json_error *ret_error);

@@ -109,7 +109,7 @@ bool json_names_many(const struct json *json, struct arena *arena, struct json_e
 	size_t slots_size = slots_for(most) * sizeof(uint32_t);
 	void *block = arena_alloc(arena, slots_size + longest);
 	if (block == NULL) {
-		*ret_error = (struct json_error){0, "out of memory"};
+		*ret_error = (struct json_error){0, json_out_of_memory};
 		return false;
 	}
 	struct name_table table = {block, (char *)block + slots_size};
