@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/*
+ * What all asynchronous work stands on: the time of this turn, deadlines, the runner, randomness. It is handed time and never
+ * asks for it, so a simulator can be the clock.
+ *
+ * A turn is one dispatch of one event source: async_enter(), the handler, async_leave().
+ */
+#include <stdint.h>
+
+#include "pipeline/async/runner.h"
+#include "pipeline/async/wheel.h"
+#include "pipeline/base/random.h"
+
+#define ASYNC_NEVER UINT64_MAX
+
+struct async {
+	uint64_t now; /* of this turn: monotonic nanoseconds */
+	struct wheel wheel;
+	struct runner runner;
+	struct random random;
+};
+
+void async_init(struct async *async, uint64_t now, uint64_t seed);
+
+/* Begins a turn at now (never before the last one's) and fires the deadlines that are due. */
+void async_enter(struct async *async, uint64_t now);
+
+/*
+ * Ends a turn: drains the runner up to a bound. Returns when the next turn must be at the latest: async->now if the runner has
+ * more, the next deadline, or ASYNC_NEVER.
+ */
+uint64_t async_leave(struct async *async);

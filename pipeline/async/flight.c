@@ -1,0 +1,224 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * References keep a flight's memory: one for the running work, given back when its scope is empty; one for each waiter; one for the task
+ * that wakes them. Whoever ends a flight first takes it out of the table, so nobody joins what is dying.
+ */
+#include "pipeline/async/flight.h"
+
+#include <assert.h>
+
+#include "pipeline/async/async.h"
+#include "pipeline/base/live.h"
+
+/* Waiters woken by one task, so that ten thousand of them don't make one long turn. */
+#define WAKE_SLICE 64
+
+int flight_table_init(struct flight_table *table, struct async *async, struct scope *scope, struct arena_pool *arenas,
+		uint64_t waiters_key_max, uint64_t waiters_max)
+{
+	*table = (struct flight_table){
+		.async = async,
+		.scope = scope,
+		.arenas = arenas,
+		.waiters_key_max = waiters_key_max,
+		.waiters_max = waiters_max,
+	};
+	return table_init(&table->table);
+}
+
+void flight_table_deinit(struct flight_table *table)
+{
+	table_deinit(&table->table);
+}
+
+struct flight *flight_find(struct flight_table *table, uint64_t hash, struct text key)
+{
+	struct table_entry *entry = table_first(&table->table, hash);
+	for (; entry; entry = table_next(entry)) {
+		struct flight *flight = container_of(entry, struct flight, entry);
+		/* One that was cut off from above, or has run out, is dying though it has not ended yet. */
+		if (text_equal(flight->key, key) && !scope_cancelled(&flight->scope))
+			return flight;
+	}
+	return NULL;
+}
+
+static void list(struct flight *flight, uint64_t hash)
+{
+	table_add(&flight->table->table, &flight->entry, hash);
+	flight->listed = true;
+}
+
+static void unlist(struct flight *flight)
+{
+	if (!flight->listed)
+		return;
+	table_remove(&flight->table->table, &flight->entry);
+	flight->listed = false;
+}
+
+static void unref(struct flight *flight)
+{
+	assert(flight->refs > 0);
+	if (--flight->refs > 0)
+		return;
+	if (flight->on_free)
+		flight->on_free(flight);
+	struct arena arena = flight->arena;
+	live_add(LIVE_FLIGHTS, -1);
+	arena_pool_give(flight->table->arenas, &arena);
+}
+
+static void on_idle(struct scope *scope)
+{
+	unref(container_of(scope, struct flight, scope));
+}
+
+static void wake(struct task *task)
+{
+	struct flight *flight = container_of(task, struct flight, wake);
+	for (int i = 0; i < WAKE_SLICE && !list_empty(&flight->waiters); i++) {
+		struct waiter *waiter = container_of(flight->waiters.next, struct waiter, link);
+		link_remove(&waiter->link);
+		flight->waiter_count--;
+		flight->table->waiting--;
+		waiter->frame.outcome = flight->outcome;
+		frame_finish(&waiter->frame);
+	}
+	if (list_empty(&flight->waiters))
+		unref(flight);
+	else
+		runner_add(&flight->table->async->runner, task);
+}
+
+static void end(struct flight *flight, struct outcome outcome)
+{
+	unlist(flight);
+	flight->ended = true;
+	flight->outcome = outcome;
+	if (flight->on_end && !scope_cancelled(&flight->scope))
+		flight->on_end(flight);
+	scope_close(&flight->scope);
+	if (!list_empty(&flight->waiters)) {
+		flight->refs++;
+		runner_add(&flight->table->async->runner, &flight->wake);
+	}
+}
+
+/* For those who wait: it reached its ceiling, or it was cancelled from above. */
+static struct outcome cut_off(const struct flight *flight)
+{
+	bool ceiling = flight->scope.reason == DEADLINE;
+	return outcome_status(ceiling ? STATUS_DEADLINE_EXCEEDED : STATUS_UNAVAILABLE);
+}
+
+static enum progress flight_resume(struct frame *frame, struct frame *child)
+{
+	struct flight *flight = container_of(frame, struct flight, frame);
+	end(flight, child ? child->outcome : cut_off(flight));
+	return PENDING;
+}
+
+static const struct frame_ops flight_ops = {.resume = flight_resume};
+
+struct flight *flight_new(struct flight_table *table, uint64_t hash, struct text key, uint64_t ceiling, size_t extra,
+		flight_end_fn on_end, flight_free_fn on_free)
+{
+	struct arena arena;
+	if (!arena_pool_take(table->arenas, &arena))
+		return NULL;
+	struct flight *flight = arena_zalloc(&arena, sizeof(*flight) + extra);
+	struct text own_key = flight ? arena_copy(&arena, key) : (struct text){NULL, 0};
+	if (!own_key.data) {
+		arena_pool_give(table->arenas, &arena);
+		return NULL;
+	}
+	flight->arena = arena;
+	flight->table = table;
+	flight->key = own_key;
+	flight->number = ++table->numbers;
+	flight->ceiling = ceiling;
+	flight->refs = 1;
+	flight->wake = (struct task){NULL, wake};
+	flight->on_end = on_end;
+	flight->on_free = on_free;
+	link_init(&flight->waiters);
+	frame_init_root(&flight->frame, &flight_ops);
+	scope_init_root(&flight->scope, table->async, table->scope, &flight->frame, ceiling, on_idle);
+	live_add(LIVE_FLIGHTS, 1);
+	list(flight, hash);
+	return flight;
+}
+
+void *flight_extra(struct flight *flight)
+{
+	return flight + 1;
+}
+
+struct flight *flight_of_extra(void *extra)
+{
+	return (struct flight *)extra - 1;
+}
+
+void flight_start(struct flight *flight, struct frame *work)
+{
+	if (frame_start(work) == DONE)
+		end(flight, scope_cancelled(&flight->scope) ? cut_off(flight) : work->outcome);
+}
+
+void flight_drop(struct flight *flight)
+{
+	flight->on_end = NULL;
+	end(flight, outcome_status(STATUS_RESOURCE_EXHAUSTED));
+}
+
+bool flight_full(const struct flight_table *table, const struct flight *flight)
+{
+	return table->waiting >= table->waiters_max || (flight && flight->waiter_count >= table->waiters_key_max);
+}
+
+static enum progress waiter_start(struct frame *frame)
+{
+	struct waiter *waiter = container_of(frame, struct waiter, frame);
+	struct flight *flight = waiter->flight;
+	if (flight->ended)
+		return frame_done(frame, flight->outcome);
+	list_append(&flight->waiters, &waiter->link);
+	flight->waiter_count++;
+	if (++flight->table->waiting > flight->table->waiting_highest)
+		flight->table->waiting_highest = flight->table->waiting;
+	return PENDING;
+}
+
+static void waiter_cancel(struct frame *frame, enum reason reason)
+{
+	struct waiter *waiter = container_of(frame, struct waiter, frame);
+	struct flight *flight = waiter->flight;
+	link_remove(&waiter->link);
+	flight->waiter_count--;
+	flight->table->waiting--;
+	frame->outcome = outcome_status(STATUS_CANCELLED);
+	frame_finish(frame);
+	if (flight->waiter_count > 0 || flight->ended)
+		return;
+	/* The last to leave: nobody is to find it, and its work is not wanted. */
+	scope_cancel(&flight->scope, reason);
+	end(flight, outcome_status(STATUS_CANCELLED));
+}
+
+static const struct frame_ops waiter_ops = {.start = waiter_start, .cancel = waiter_cancel};
+
+void waiter_init(struct waiter *waiter, struct flight *flight, struct frame *parent, struct scope *scope)
+{
+	frame_init(&waiter->frame, &waiter_ops, parent, scope);
+	waiter->flight = flight;
+	link_init(&waiter->link);
+	flight->refs++;
+}
+
+void waiter_deinit(struct waiter *waiter)
+{
+	if (waiter->flight)
+		unref(waiter->flight);
+	waiter->flight = NULL;
+}
