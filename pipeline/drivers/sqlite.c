@@ -1,0 +1,307 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Databases that are SQLite files. A query blocks, so it runs in a worker that has a connection of
+ * its own; here, on the loop, a job is given to the workers and taken back or interrupted.
+ *
+ * A job that has been cancelled ends CANCELLED whatever its worker says: the loop saw the cancel
+ * first.
+ */
+#include "pipeline/drivers/sqlite.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include "pipeline/async/scope.h"
+#include "pipeline/base/blob.h"
+#include "pipeline/base/log.h"
+
+/*
+ * The same failure of the same query stands in the log at most once in this time: clients could
+ * fill a disk with it.
+ */
+#define LOG_EVERY_NS 1000000000U
+
+static const struct option options[] = {
+		{.key = "sqlite",
+				.kind = OPTION_TEXT,
+				.required = true,
+				.help = "path of the database file, which must exist"},
+		{.key = "connections",
+				.kind = OPTION_NUMBER,
+				.fallback = "4",
+				.min = 1,
+				.max = 64,
+				.help = "threads, each with a connection: queries that run at "
+					"once"},
+		{.key = "required",
+				.kind = OPTION_BOOLEAN,
+				.fallback = "true",
+				.help = "whether to wait for it before READY=1"},
+		{0},
+};
+
+/* ---- jobs */
+
+static struct sqlite_job *job_of(struct frame *frame)
+{
+	return container_of(frame, struct sqlite_job, job.frame);
+}
+
+static enum progress job_start(struct frame *frame)
+{
+	struct sqlite_job *job = job_of(frame);
+	struct query *query = job->job.query;
+	if (!query->sqlite->resource.ready)
+		return frame_done(frame, outcome_fault(job->job.arena, STATUS_UNAVAILABLE,
+							 query->spec->stage,
+							 TEXT("the database is not open")));
+	workers_give(query->sqlite->workers, &job->work);
+	return PENDING;
+}
+
+static void job_cancel(struct frame *frame, enum reason reason)
+{
+	struct sqlite_job *job = job_of(frame);
+	struct sqlite *sqlite = job->job.query->sqlite;
+	if (workers_take_back(sqlite->workers, &job->work)) {
+		frame->outcome = outcome_status(STATUS_CANCELLED);
+		frame_finish(frame);
+	} else {
+		sqlite_job_interrupt(sqlite, job);
+	}
+}
+
+static void job_init(struct job *job, struct query *query, struct arena *arena,
+		struct frame *parent, struct scope *scope)
+{
+	static const struct frame_ops ops = {.start = job_start, .cancel = job_cancel};
+	struct sqlite_job *sqlite_job = container_of(job, struct sqlite_job, job);
+	*sqlite_job = (struct sqlite_job){.job = {.query = query, .arena = arena}};
+	frame_init(&job->frame, &ops, parent, scope);
+}
+
+static void log_failure(struct query *query, const struct sqlite_failure *failure)
+{
+	const struct sqlite *sqlite = query->sqlite;
+	uint64_t now = sqlite->context->loop->async->now;
+	if (query->logged == failure->message && now - query->logged_at < LOG_EVERY_NS)
+		return;
+	query->logged = failure->message;
+	query->logged_at = now;
+	log_line(sqlite->context->log, LOG_LEVEL_WARNING, failure->message,
+			{"database", text_of(sqlite->resource.name)},
+			{"file", text_of(sqlite->path)}, {"stage", query->spec->stage},
+			{"sql", query->spec->sql},
+			{"error", text_of(failure->detail ? failure->detail : failure->message)});
+}
+
+static struct outcome outcome_of(struct sqlite_job *job)
+{
+	struct query *query = job->job.query;
+	const struct sqlite_failure *failure = &job->failure;
+	if (failure->status != STATUS_OK) {
+		log_failure(query, failure);
+		return outcome_fault(job->job.arena, failure->status, query->spec->stage,
+				text_of(failure->message));
+	}
+	if (job->row == NULL)
+		return outcome_status(STATUS_NOT_FOUND);
+	blob_charge(job->row, query->sqlite->context->account);
+	job->job.result = job->row;
+	struct outcome outcome = outcome_ok(value_of(blob_text(job->row)));
+	outcome.blob = job->row;
+	return outcome;
+}
+
+static void on_done(void *user, struct work *work)
+{
+	struct sqlite_job *job = container_of(work, struct sqlite_job, work);
+	struct frame *frame = &job->job.frame;
+	if (atomic_load(&job->cancelled)) {
+		blob_unref(job->row);
+		frame->outcome = outcome_status(STATUS_CANCELLED);
+	} else {
+		frame->outcome = outcome_of(job);
+	}
+	free(job->failure.detail);
+	frame_finish(frame);
+}
+
+/* ---- queries */
+
+static struct query *query_new(struct database *database, const struct query_spec *spec)
+{
+	struct sqlite *sqlite = container_of(database, struct sqlite, database);
+	struct query *query = calloc(1, sizeof(*query));
+	if (query == NULL)
+		return NULL;
+	query->sqlite = sqlite;
+	query->spec = spec;
+	query->index = sqlite->query_count++;
+	*sqlite->queries_end = query;
+	sqlite->queries_end = &query->next;
+	return query;
+}
+
+static uint32_t query_running_highest(const struct query *query)
+{
+	return atomic_load(&query->running_highest);
+}
+
+/* ---- the resource */
+
+static const struct database_ops database_ops = {
+		.query_new = query_new,
+		.job_init = job_init,
+		.query_running_highest = query_running_highest,
+};
+
+static bool init_locks(struct sqlite *sqlite)
+{
+	pthread_condattr_t monotonic;
+	if (pthread_condattr_init(&monotonic) != 0)
+		return false;
+	(void)pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+	bool made = pthread_cond_init(&sqlite->cancelled, &monotonic) == 0;
+	pthread_condattr_destroy(&monotonic);
+	if (made && pthread_mutex_init(&sqlite->lock, NULL) != 0) {
+		pthread_cond_destroy(&sqlite->cancelled);
+		made = false;
+	}
+	return made;
+}
+
+static struct sqlite *sqlite_new(struct text path)
+{
+	struct sqlite *sqlite = calloc(1, sizeof(*sqlite));
+	if (sqlite == NULL)
+		return NULL;
+	sqlite->path = strndup(path.data, path.size);
+	if (sqlite->path == NULL || !init_locks(sqlite)) {
+		free(sqlite->path);
+		free(sqlite);
+		return NULL;
+	}
+	sqlite->queries_end = &sqlite->queries;
+	return sqlite;
+}
+
+static struct resource *create(const struct driver_context *context, const char *name,
+		const struct option_map *map, struct diag *diag)
+{
+	struct text path = option_text(map, "sqlite");
+	if (path.size == 0 || memchr(path.data, '\0', path.size)) {
+		diag_error(diag, option_get(map, "sqlite")->place, "expected the path of a file");
+		return NULL;
+	}
+	struct sqlite *sqlite = sqlite_new(path);
+	if (sqlite == NULL) {
+		diag_error(diag, map->place, "database \"%s\": out of memory", name);
+		return NULL;
+	}
+	sqlite->context = context;
+	sqlite->database.ops = &database_ops;
+	sqlite->database.name = name;
+	sqlite->database.job_size = sizeof(struct sqlite_job);
+	sqlite->database.connections = (uint32_t)option_number(map, "connections");
+	sqlite->resource = (struct resource){
+			.driver = &sqlite_driver,
+			.name = name,
+			.place = option_get(map, "sqlite")->place,
+			.required = option_number(map, "required"),
+			.database = &sqlite->database,
+	};
+	return &sqlite->resource;
+}
+
+static void close_connections(struct sqlite *sqlite)
+{
+	for (uint32_t i = 0; sqlite->connections && i < sqlite->database.connections; i++)
+		sqlite_connection_close(&sqlite->connections[i]);
+	free(sqlite->connections);
+	sqlite->connections = NULL;
+}
+
+static enum sqlite_open open_connections(struct sqlite *sqlite, struct diag *diag)
+{
+	uint32_t count = sqlite->database.connections;
+	sqlite->connections = calloc(count, sizeof(*sqlite->connections));
+	if (sqlite->connections == NULL) {
+		diag_error(diag, sqlite->resource.place, "database \"%s\": out of memory",
+				sqlite->resource.name);
+		return OPEN_FAILED;
+	}
+	enum sqlite_open result = OPEN_DONE;
+	for (uint32_t i = 0; i < count && result == OPEN_DONE; i++)
+		result = sqlite_connection_open(&sqlite->connections[i], sqlite, diag);
+	return result;
+}
+
+static bool start_workers(struct sqlite *sqlite, struct diag *diag)
+{
+	static const struct workers_ops ops = {.run = sqlite_connection_run, .done = on_done};
+	uint32_t count = sqlite->database.connections;
+	void *states[64];
+	int error;
+	for (uint32_t i = 0; i < count; i++)
+		states[i] = &sqlite->connections[i];
+	sqlite->workers = workers_new(
+			sqlite->context->loop, "sqlite", &ops, sqlite, states, count, &error);
+	if (sqlite->workers == NULL)
+		diag_error(diag, sqlite->resource.place,
+				"database \"%s\": threads cannot be started: %s",
+				sqlite->resource.name, strerror(-error));
+	return sqlite->workers != NULL;
+}
+
+static void tell_locked(struct sqlite *sqlite)
+{
+	if (!sqlite->told_locked)
+		log_line(sqlite->context->log, LOG_LEVEL_NOTICE, "waiting for a locked database",
+				{"database", text_of(sqlite->resource.name)},
+				{"file", text_of(sqlite->path)});
+	sqlite->told_locked = true;
+}
+
+static void open_database(struct resource *resource, struct diag *diag)
+{
+	struct sqlite *sqlite = container_of(resource, struct sqlite, resource);
+	if (resource->ready)
+		return;
+	enum sqlite_open opened = open_connections(sqlite, diag);
+	resource->ready = opened == OPEN_DONE && start_workers(sqlite, diag);
+	if (!resource->ready)
+		close_connections(sqlite);
+	if (opened == OPEN_LOCKED)
+		tell_locked(sqlite);
+}
+
+static bool close_database(struct resource *resource, uint64_t until)
+{
+	struct sqlite *sqlite = container_of(resource, struct sqlite, resource);
+	resource->ready = false;
+	if (sqlite->workers && !workers_free(sqlite->workers, until))
+		return false;
+	close_connections(sqlite);
+	while (sqlite->queries) {
+		struct query *query = sqlite->queries;
+		sqlite->queries = query->next;
+		free(query);
+	}
+	pthread_cond_destroy(&sqlite->cancelled);
+	pthread_mutex_destroy(&sqlite->lock);
+	free(sqlite->path);
+	free(sqlite);
+	return true;
+}
+
+const struct driver sqlite_driver = {
+		.name = "sqlite",
+		.kind = DRIVER_DATABASE,
+		.help = "an SQLite file, read only",
+		.options = options,
+		.create = create,
+		.open = open_database,
+		.close = close_database,
+};

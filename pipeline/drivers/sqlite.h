@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/*
+ * For the files sqlite*.c only. sqlite.c is the driver, on the loop; sqlite_connection.c is what a
+ * worker does with its connection; sqlite_statement.c is one prepared query of one connection, and
+ * sqlite_row.c writes its rows as JSON.
+ *
+ * A connection and its statements belong to the loop until the workers are started, then to their
+ * worker, and to the loop again when the workers have ended. A job belongs to its worker from when
+ * it is taken out of the queue until it comes back; only `cancelled` is looked at from both sides.
+ */
+#include <pthread.h>
+#include <sqlite3.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "pipeline/base/buffer.h"
+#include "pipeline/drivers/driver.h"
+#include "pipeline/loop/workers.h"
+#include "pipeline/resources/database.h"
+
+struct sqlite_connection;
+
+struct query {
+	struct sqlite *sqlite;
+	const struct query_spec *spec;
+	struct query *next;
+	size_t index; /* of its statement, in each connection */
+	_Atomic uint32_t running;
+	_Atomic uint32_t running_highest;
+	const char *logged; /* the message of its last failure in the log */
+	uint64_t logged_at;
+};
+
+struct sqlite {
+	struct resource resource;
+	struct database database;
+	const struct driver_context *context;
+	char *path;
+	struct query *queries; /* in the order they were named */
+	struct query **queries_end;
+	size_t query_count;
+	struct sqlite_connection *connections; /* as many as the database has; NULL: not open */
+	struct workers *workers;
+	bool told_locked;
+	_Atomic uint32_t running; /* statements, at this moment */
+	/* Who waits for another's lock waits here for a cancel. */
+	pthread_mutex_t lock;
+	pthread_cond_t cancelled;
+};
+
+/*
+ * Why a job has failed. message is static and for who asked; detail is for the log, to be freed,
+ * and may be NULL.
+ */
+struct sqlite_failure {
+	enum status status; /* OK: it has not */
+	const char *message;
+	char *detail;
+};
+
+struct sqlite_job {
+	struct job job;
+	struct work work;
+	atomic_bool cancelled; /* set under the database's lock */
+	struct sqlite_failure failure;
+	struct blob *row; /* NULL without a failure: no row */
+};
+
+struct sqlite_column {
+	size_t at; /* of `"name":` in the heads */
+	size_t size;
+	bool json;
+};
+
+struct sqlite_statement {
+	const struct query_spec *spec;
+	sqlite3_stmt *stmt;
+	int *parameters; /* SQLite's number of each of spec's */
+	struct sqlite_column *columns;
+	int column_count;
+	struct buffer heads;
+	int prepared_again; /* how often, when the columns were read */
+};
+
+struct sqlite_connection {
+	struct sqlite *sqlite;
+	sqlite3 *db;
+	struct sqlite_statement *statements;
+	struct sqlite_job *job; /* that runs; NULL: none */
+	bool begun;		/* its statement has begun and is counted as running */
+	struct buffer out;	/* the row that is being written */
+};
+
+/* OPEN_LOCKED: another holds it now, and later it may go well. OPEN_FAILED: diag says why. */
+enum sqlite_open { OPEN_DONE, OPEN_LOCKED, OPEN_FAILED };
+
+/* Opens a connection, which is zeroed, and prepares all queries. To be closed even if it fails. */
+enum sqlite_open sqlite_connection_open(
+		struct sqlite_connection *connection, struct sqlite *sqlite, struct diag *diag);
+
+/* Safe twice, and on a zeroed one. */
+void sqlite_connection_close(struct sqlite_connection *connection);
+
+/* The workers' run(): state is a connection, work a sqlite_job's. */
+void sqlite_connection_run(void *state, struct work *work);
+
+/* Tells a job that runs that it is not wanted any more. On the loop. */
+void sqlite_job_interrupt(struct sqlite *sqlite, struct sqlite_job *job);
+
+/*
+ * Prepares spec's SQL. SQLITE_OK, or a result code and in *ret_error what is wrong, to be freed
+ * (NULL when memory is out). statement, which is zeroed, is to be deinitialised whatever is
+ * returned.
+ */
+int sqlite_statement_init(struct sqlite_statement *statement, sqlite3 *db,
+		const struct query_spec *spec, char **ret_error);
+void sqlite_statement_deinit(struct sqlite_statement *statement);
+
+/* Binds a job's values. The texts must stay until sqlite_statement_reset(). A result code. */
+int sqlite_statement_bind(struct sqlite_statement *statement, const struct sql_value *values);
+
+/*
+ * To be called when the first row is there: SQLite prepares a statement again by itself when the
+ * schema has changed. As sqlite_statement_init().
+ */
+int sqlite_statement_refresh(struct sqlite_statement *statement, char **ret_error);
+
+void sqlite_statement_reset(struct sqlite_statement *statement);
+
+/*
+ * Appends the row that the statement stands on as a JSON object. False: *ret_message (static) says
+ * what is wrong with the value in column *ret_column; NULL: memory is out.
+ */
+bool sqlite_row_append(struct buffer *out, const struct sqlite_statement *statement,
+		const struct json_limits *limits, int *ret_column, const char **ret_message);

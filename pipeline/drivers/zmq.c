@@ -1,0 +1,288 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A quote source over ZeroMQ: one DEALER a source, towards a ROUTER that speaks the wire.
+ *
+ * One socket a source, so a source that hangs or is gone fills no queue but its own, and what
+ * happens to the connection is known of the source. ZMQ_IMMEDIATE is on: without a connection there
+ * is no queue, and nothing asked of a process that has died is ever delivered to the next one. A
+ * socket monitor tells when the connection is there and when it is lost; libzmq reconnects by
+ * itself.
+ */
+#include <errno.h>
+#include <stdlib.h>
+
+#include "pipeline/drivers/driver.h"
+#include "pipeline/drivers/zmq_ask.h"
+
+/* Messages taken in one turn: beyond it a batch gains nothing, and others wait. */
+#define BATCH 64
+
+/* Messages that libzmq holds towards a source, for bursts; what is beyond is refused. */
+#define SENT_MAX 100000
+
+/* The same from a source, whose messages are larger; what is beyond waits in its own buffers. */
+#define RECEIVED_MAX 1000
+
+/* Up to this over twice a body's limit an answer is refused by us, beyond it by libzmq. */
+#define MESSAGE_SPARE (64 * 1024)
+
+#define ENDPOINT_WRONG "expected tcp://HOST:PORT or ipc://PATH, not \"%.*s\""
+
+static const struct option options[] = {
+		{.key = "zmq",
+				.kind = OPTION_TEXT,
+				.required = true,
+				.help = "where the source listens: tcp://HOST:PORT or ipc://PATH"},
+		{.key = "target",
+				.kind = OPTION_WORD,
+				.fallback = "quote",
+				.help = "what it is asked for, where a fan-out says nothing else"},
+		{.key = "body",
+				.kind = OPTION_TEMPLATES,
+				.help = "its body, where a fan-out says nothing else"},
+		{.key = "required",
+				.kind = OPTION_BOOLEAN,
+				.fallback = "false",
+				.help = "whether the daemon is ready only once it has answered"},
+		{0},
+};
+
+/* HOST:PORT, the port from 1 to 65535. */
+static bool is_tcp_address(struct text address)
+{
+	const char *colon = address.size ? memrchr(address.data, ':', address.size) : NULL;
+	if (!colon || colon == address.data || *address.data == '*')
+		return false;
+	uint64_t port;
+	struct text digits = {colon + 1, (size_t)(address.data + address.size - (colon + 1))};
+	return text_to_u64(digits, &port) && port >= 1 && port <= 65535;
+}
+
+/* Cuts prefix off t. */
+static bool skip_prefix(struct text *t, struct text prefix)
+{
+	if (t->size < prefix.size || memcmp(t->data, prefix.data, prefix.size) != 0)
+		return false;
+	*t = (struct text){t->data + prefix.size, t->size - prefix.size};
+	return true;
+}
+
+static bool is_endpoint(struct text t)
+{
+	if (t.size == 0 || memchr(t.data, '\0', t.size))
+		return false;
+	if (skip_prefix(&t, TEXT("tcp://")))
+		return is_tcp_address(t);
+	return skip_prefix(&t, TEXT("ipc://")) && t.size > 0;
+}
+
+static struct resource *create(const struct driver_context *context, const char *name,
+		const struct option_map *map, struct diag *diag)
+{
+	const struct option_value *zmq = option_get(map, "zmq");
+	const struct option_value *body = option_get(map, "body");
+	if (!is_endpoint(zmq->text)) {
+		diag_error(diag, zmq->place, ENDPOINT_WRONG, TEXT_ARG(zmq->text));
+		return NULL;
+	}
+	struct zmq_source *zs = calloc(1, sizeof(*zs) + zmq->text.size + 1);
+	if (!zs || !pending_init(&zs->pending)) {
+		free(zs);
+		diag_error(diag, map->place, "out of memory");
+		return NULL;
+	}
+	zs->source = (struct source){
+			.ops = &zmq_ask_source_ops,
+			.name = name,
+			.ask_size = sizeof(struct zmq_ask),
+			.limits = context->limits,
+			.target = option_text(map, "target"),
+			.body = body->given ? body->map : NULL,
+	};
+	zs->resource = (struct resource){
+			.driver = &zmq_driver,
+			.name = name,
+			.place = zmq->place,
+			.required = option_number(map, "required") != 0,
+			.source = &zs->source,
+	};
+	zs->context = context;
+	memcpy(zs->endpoint, zmq->text.data, zmq->text.size);
+	return &zs->resource;
+}
+
+static void tell(struct zmq_source *zs, const char *event, const char *reason)
+{
+	zs->context->event(zs->context->user, event, text_of(zs->source.name), reason);
+}
+
+/* A source that says it knows no `$ping` is there all the same; UNAVAILABLE says that it drains. */
+static void on_pong(struct zmq_source *zs, enum status status)
+{
+	zs->ping = 0;
+	if (status == STATUS_UNAVAILABLE)
+		return;
+	zs->resource.ready = true;
+	tell(zs, "source_ready", "answered");
+}
+
+/* Ours have no leading zeros, and an id must come back as it was. */
+static bool read_number(struct text id, uint64_t *ret)
+{
+	return id.size > 0 && id.data[0] != '0' && text_to_u64(id, ret);
+}
+
+static void on_message(struct zmq_source *zs, struct text message)
+{
+	struct wire_reply reply;
+	const char *wrong = wire_parse_reply(message, &reply);
+	uint64_t number = 0; /* of nothing */
+	(void)read_number(reply.id, &number);
+	bool ended = zmq_ask_answer(zs, number, &reply, wrong);
+	if (wrong)
+		zs->source.stats.garbage++;
+	else if (!ended && zs->ping && zs->ping == number)
+		on_pong(zs, reply.status);
+	else if (!ended)
+		zs->source.stats.late++;
+}
+
+/* Takes one message off the socket. False: there is none. */
+static bool receive(struct zmq_source *zs)
+{
+	zmq_msg_t frame;
+	(void)zmq_msg_init(&frame);
+	bool any = zsocket_receive(&zs->socket, &frame) == 0;
+	if (any && !zmq_msg_more(&frame)) {
+		on_message(zs, (struct text){zmq_msg_data(&frame), zmq_msg_size(&frame)});
+	} else if (any) {
+		zs->source.stats.garbage++;
+		while (zmq_msg_more(&frame) && zsocket_receive(&zs->socket, &frame) == 0)
+			;
+	}
+	(void)zmq_msg_close(&frame);
+	return any;
+}
+
+static void on_readable(void *user, struct zsocket *socket)
+{
+	for (int n = 0; n < BATCH && receive(user); n++)
+		;
+}
+
+static void on_up(struct zmq_source *zs)
+{
+	zs->source.stats.up = true;
+	if (!zs->resource.ready) {
+		uint64_t number = pending_number(&zs->pending);
+		struct text absent = {NULL, 0};
+		if (zmq_ask_send(zs, TEXT("$ping"), number, WIRE_BUDGET_NONE, absent, absent) == 0)
+			zs->ping = number;
+	}
+	tell(zs, "source_up", "connected");
+}
+
+/* Nothing more can come: with ZMQ_IMMEDIATE, libzmq drops what was not fetched in time. */
+static void on_down(struct zmq_source *zs)
+{
+	zs->source.stats.up = false;
+	zs->ping = 0;
+	zmq_ask_lose_all(zs);
+	tell(zs, "source_down", "connection lost");
+}
+
+/* A connection that fails in its handshake is reported as disconnected too, and was never up. */
+static void on_event(void *user, unsigned event, int value, struct text address)
+{
+	struct zmq_source *zs = user;
+	if (event == ZMQ_EVENT_HANDSHAKE_SUCCEEDED && !zs->source.stats.up)
+		on_up(zs);
+	else if (event == ZMQ_EVENT_DISCONNECTED && zs->source.stats.up)
+		on_down(zs);
+}
+
+/* clang-format off */
+static const struct setting {
+	int option;
+	int value; /* times in milliseconds */
+} settings[] = {
+	{ZMQ_IMMEDIATE, 1},
+	{ZMQ_LINGER, 0},
+	{ZMQ_SNDHWM, SENT_MAX},
+	{ZMQ_RCVHWM, RECEIVED_MAX},
+	{ZMQ_CONNECT_TIMEOUT, 2000},
+	{ZMQ_HANDSHAKE_IVL, 5000},
+	{ZMQ_RECONNECT_IVL, 100},
+	{ZMQ_RECONNECT_IVL_MAX, 2000}, /* it doubles up to this */
+	{ZMQ_HEARTBEAT_IVL, 1000},
+	{ZMQ_HEARTBEAT_TIMEOUT, 3000},
+	{ZMQ_HEARTBEAT_TTL, 3000}, /* the same for the source, about us */
+};
+/* clang-format on */
+
+static int set_options(struct zmq_source *zs, void *socket)
+{
+	for (size_t i = 0; i < sizeof(settings) / sizeof(*settings); i++) {
+		const struct setting *set = &settings[i];
+		if (zmq_setsockopt(socket, set->option, &set->value, sizeof(set->value)) != 0)
+			return -errno;
+	}
+	int64_t max = 2 * (int64_t)zs->context->limits->bytes + MESSAGE_SPARE;
+	return zmq_setsockopt(socket, ZMQ_MAXMSGSIZE, &max, sizeof(max)) == 0 ? 0 : -errno;
+}
+
+static int connect_source(struct zmq_source *zs)
+{
+	const struct driver_context *context = zs->context;
+	void *socket = zmq_socket(context->zmq, ZMQ_DEALER);
+	if (!socket)
+		return -errno;
+	int r = zsocket_init(
+			&zs->socket, context->loop, socket, LOOP_PRIORITY_ANSWERS, on_readable, zs);
+	if (r < 0) {
+		(void)zmq_close(socket);
+		return r;
+	}
+	r = set_options(zs, socket);
+	if (r < 0)
+		return r;
+	r = zmonitor_init(&zs->monitor, context->loop, context->zmq, socket,
+			ZMQ_EVENT_HANDSHAKE_SUCCEEDED | ZMQ_EVENT_DISCONNECTED, on_event, zs);
+	if (r < 0)
+		return r;
+	return zmq_connect(socket, zs->endpoint) == 0 ? 0 : -errno;
+}
+
+/* Connecting goes on in the background, so once is enough; what fails here can't be right later
+ * either. */
+static void open_source(struct resource *resource, struct diag *diag)
+{
+	struct zmq_source *zs = container_of(resource, struct zmq_source, resource);
+	if (zs->socket.socket)
+		return;
+	int r = connect_source(zs);
+	if (r < 0)
+		diag_error(diag, resource->place, "source \"%s\" cannot connect to %s: %s",
+				resource->name, zs->endpoint, zmq_strerror(-r));
+}
+
+/* No thread of ours is in it, so there is nothing to wait for. */
+static bool close_source(struct resource *resource, uint64_t until)
+{
+	struct zmq_source *zs = container_of(resource, struct zmq_source, resource);
+	zmonitor_deinit(&zs->monitor);
+	zsocket_deinit(&zs->socket);
+	pending_deinit(&zs->pending);
+	free(zs);
+	return true;
+}
+
+const struct driver zmq_driver = {
+		.name = "zmq",
+		.kind = DRIVER_SOURCE,
+		.help = "a quote source that speaks the wire over ZeroMQ",
+		.options = options,
+		.create = create,
+		.open = open_source,
+		.close = close_source,
+};

@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Memory that is out, at every place where the driver asks for some. SQLite's own is not touched.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "pipeline/base/blob.h"
+#include "tests/unit/allocations.h"
+#include "tests/unit/drivers/sqlite_fixture.h"
+
+#define TRIES_MAX 1000
+
+static int tear_down(void **state)
+{
+	allocations_heal();
+	return sqlite_fixture_tear_down(state);
+}
+
+/* For each number of allocations that succeed, until none fails any more. */
+static void test_create_and_name_a_query(void **state)
+{
+	struct sqlite_fixture *f = *state;
+	const struct query_spec *spec = sqlite_fixture_spec(f, "SELECT 1");
+	struct query *query = NULL;
+	unsigned successes = 0;
+	for (; query == NULL && successes < TRIES_MAX; successes++) {
+		allocations_fail_after(successes);
+		if (sqlite_fixture_create(f, text_of(f->path), 2))
+			query = f->database->ops->query_new(f->database, spec);
+		else
+			assert_true(f->diag.errors > 0);
+		allocations_heal();
+	}
+	assert_in_range(successes, 2, TRIES_MAX - 1);
+}
+
+static void test_open(void **state)
+{
+	struct sqlite_fixture *f = *state;
+	unsigned successes = 0;
+	sqlite_fixture_sql(f, "SELECT sku, price FROM product WHERE sku = :sku");
+	sqlite_fixture_sql(f, "SELECT name FROM product");
+	for (; !f->resource->ready && successes < TRIES_MAX; successes++) {
+		size_t errors = f->diag.errors;
+		allocations_fail_after(successes);
+		f->resource->driver->open(f->resource, &f->diag);
+		allocations_heal();
+		assert_true(f->resource->ready || f->diag.errors > errors);
+	}
+	assert_in_range(successes, 5, TRIES_MAX - 1);
+}
+
+static void test_run(void **state)
+{
+	struct sqlite_fixture *f = *state;
+	unsigned successes = 0;
+	struct query_spec *spec =
+			sqlite_fixture_spec(f, "SELECT hex(zeroblob(3000)) AS big, '[1,2]' AS j");
+	static const struct text names[] = {{"j", 1}};
+	spec->json_columns = names;
+	spec->json_column_count = 1;
+	assert_non_null(sqlite_fixture_create(f, text_of(f->path), 1));
+	struct query *query = sqlite_fixture_query(f, spec);
+	sqlite_fixture_open(f);
+	enum status status = STATUS_COUNT;
+	for (; status != STATUS_OK && successes < TRIES_MAX; successes++) {
+		struct job *job = sqlite_fixture_job(f, &f->root, query, NULL);
+		allocations_fail_after(successes);
+		sqlite_fixture_start_job(f, job);
+		sqlite_fixture_wait(f, job);
+		allocations_heal();
+		status = job->frame.outcome.status;
+		if (status == STATUS_OK)
+			blob_unref(job->result);
+		else
+			assert_int_equal(status, STATUS_RESOURCE_EXHAUSTED);
+	}
+	assert_in_range(successes, 2, TRIES_MAX - 1);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, sqlite_fixture_set_up, tear_down)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+			TEST(test_create_and_name_a_query),
+			TEST(test_open),
+			TEST(test_run),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
