@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/*
+ * What the service tells its manager (sd_notify(3)). Without NOTIFY_SOCKET in the environment all
+ * of it does nothing.
+ */
+#include <stdint.h>
+
+/* READY=1 with a status in words. */
+void notify_ready(const char *status);
+
+/* STATUS= */
+void notify_status(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+/* STOPPING=1, and EXTEND_TIMEOUT_USEC for as long as the drain may take. */
+void notify_stopping(uint64_t extend_us, const char *status);
+
+/* WATCHDOG=1 */
+void notify_watchdog(void);
+
+/* How often to call notify_watchdog(), in microseconds: half of what is asked; 0: not at all. */
+uint64_t notify_watchdog_period(void);
