@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The turn. Deadlines fire on the way in, before the handler can see a completion, so that what comes at or past its deadline is late
- * whatever the order in which the loop found them.
+ * The turn. Deadlines fire on the way in, before the handler can see a completion, so that what
+ * comes at or past its deadline is late whatever the order in which the loop found them.
  */
 #include "pipeline/async/async.h"
 
-/* Enough to keep a turn under a millisecond, few enough that a flight's thousand waiters don't hold up the next deadline. */
+/* Enough to keep a turn under a millisecond, few enough that a flight's thousand waiters don't hold
+ * up the next deadline. */
 #define TASKS_PER_TURN 512
 
 void async_init(struct async *async, uint64_t now, uint64_t seed)

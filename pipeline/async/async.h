@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /*
- * What all asynchronous work stands on: the time of this turn, deadlines, the runner, randomness. It is handed time and never
- * asks for it, so a simulator can be the clock.
+ * What all asynchronous work stands on: the time of this turn, deadlines, the runner, randomness.
+ * It is handed time and never asks for it, so a simulator can be the clock.
  *
  * A turn is one dispatch of one event source: async_enter(), the handler, async_leave().
  */
@@ -27,7 +27,7 @@ void async_init(struct async *async, uint64_t now, uint64_t seed);
 void async_enter(struct async *async, uint64_t now);
 
 /*
- * Ends a turn: drains the runner up to a bound. Returns when the next turn must be at the latest: async->now if the runner has
- * more, the next deadline, or ASYNC_NEVER.
+ * Ends a turn: drains the runner up to a bound. Returns when the next turn must be at the latest:
+ * async->now if the runner has more, the next deadline, or ASYNC_NEVER.
  */
 uint64_t async_leave(struct async *async);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * References keep a flight's memory: one for the running work, given back when its scope is empty; one for each waiter; one for the task
- * that wakes them. Whoever ends a flight first takes it out of the table, so nobody joins what is dying.
+ * References keep a flight's memory: one for the running work, given back when its scope is empty;
+ * one for each waiter; one for the task that wakes them. Whoever ends a flight first takes it out
+ * of the table, so nobody joins what is dying.
  */
 #include "pipeline/async/flight.h"
 
@@ -13,15 +14,15 @@
 /* Waiters woken by one task, so that ten thousand of them don't make one long turn. */
 #define WAKE_SLICE 64
 
-int flight_table_init(struct flight_table *table, struct async *async, struct scope *scope, struct arena_pool *arenas,
-		uint64_t waiters_key_max, uint64_t waiters_max)
+int flight_table_init(struct flight_table *table, struct async *async, struct scope *scope,
+		struct arena_pool *arenas, uint64_t waiters_key_max, uint64_t waiters_max)
 {
 	*table = (struct flight_table){
-		.async = async,
-		.scope = scope,
-		.arenas = arenas,
-		.waiters_key_max = waiters_key_max,
-		.waiters_max = waiters_max,
+			.async = async,
+			.scope = scope,
+			.arenas = arenas,
+			.waiters_key_max = waiters_key_max,
+			.waiters_max = waiters_max,
 	};
 	return table_init(&table->table);
 }
@@ -36,7 +37,8 @@ struct flight *flight_find(struct flight_table *table, uint64_t hash, struct tex
 	struct table_entry *entry = table_first(&table->table, hash);
 	for (; entry; entry = table_next(entry)) {
 		struct flight *flight = container_of(entry, struct flight, entry);
-		/* One that was cut off from above, or has run out, is dying though it has not ended yet. */
+		/* One that was cut off from above, or has run out, is dying though it has not ended
+		 * yet. */
 		if (text_equal(flight->key, key) && !scope_cancelled(&flight->scope))
 			return flight;
 	}
@@ -121,8 +123,8 @@ static enum progress flight_resume(struct frame *frame, struct frame *child)
 
 static const struct frame_ops flight_ops = {.resume = flight_resume};
 
-struct flight *flight_new(struct flight_table *table, uint64_t hash, struct text key, uint64_t ceiling, size_t extra,
-		flight_end_fn on_end, flight_free_fn on_free)
+struct flight *flight_new(struct flight_table *table, uint64_t hash, struct text key,
+		uint64_t ceiling, size_t extra, flight_end_fn on_end, flight_free_fn on_free)
 {
 	struct arena arena;
 	if (!arena_pool_take(table->arenas, &arena))
@@ -144,7 +146,8 @@ struct flight *flight_new(struct flight_table *table, uint64_t hash, struct text
 	flight->on_free = on_free;
 	link_init(&flight->waiters);
 	frame_init_root(&flight->frame, &flight_ops);
-	scope_init_root(&flight->scope, table->async, table->scope, &flight->frame, ceiling, on_idle);
+	scope_init_root(&flight->scope, table->async, table->scope, &flight->frame, ceiling,
+			on_idle);
 	live_add(LIVE_FLIGHTS, 1);
 	list(flight, hash);
 	return flight;
@@ -174,7 +177,8 @@ void flight_drop(struct flight *flight)
 
 bool flight_full(const struct flight_table *table, const struct flight *flight)
 {
-	return table->waiting >= table->waiters_max || (flight && flight->waiter_count >= table->waiters_key_max);
+	return table->waiting >= table->waiters_max ||
+	       (flight && flight->waiter_count >= table->waiters_key_max);
 }
 
 static enum progress waiter_start(struct frame *frame)
@@ -208,7 +212,8 @@ static void waiter_cancel(struct frame *frame, enum reason reason)
 
 static const struct frame_ops waiter_ops = {.start = waiter_start, .cancel = waiter_cancel};
 
-void waiter_init(struct waiter *waiter, struct flight *flight, struct frame *parent, struct scope *scope)
+void waiter_init(struct waiter *waiter, struct flight *flight, struct frame *parent,
+		struct scope *scope)
 {
 	frame_init(&waiter->frame, &waiter_ops, parent, scope);
 	waiter->flight = flight;

@@ -3,9 +3,10 @@
 /*
  * Single flight: one run of some work that all who ask for the same key at that moment wait for.
  *
- * A flight owns its work: an arena, a scope below its table's, the frames in it. Nobody who waits is more than a waiter, the
- * first included. Each waiter leaves by its own cancel or deadline; the last to leave cancels the flight and takes it out of the table
- * in the same step. A flight that has ended is out of the table too, and wakes its waiters in slices. A flight's memory stays until
+ * A flight owns its work: an arena, a scope below its table's, the frames in it. Nobody who waits
+ * is more than a waiter, the first included. Each waiter leaves by its own cancel or deadline; the
+ * last to leave cancels the flight and takes it out of the table in the same step. A flight that
+ * has ended is out of the table too, and wakes its waiters in slices. A flight's memory stays until
  * its work has ended and the last waiter has let go of it.
  * The loop thread only.
  */
@@ -22,7 +23,8 @@
 
 struct flight;
 
-/* Called once when the flight's work has ended, before any waiter is woken; not when it was cancelled. */
+/* Called once when the flight's work has ended, before any waiter is woken; not when it was
+ * cancelled. */
 typedef void (*flight_end_fn)(struct flight *flight);
 
 /* Called when the flight's memory is about to go, to let go of what the work holds. */
@@ -30,45 +32,45 @@ typedef void (*flight_free_fn)(struct flight *flight);
 
 struct flight_table {
 	struct async *async;
-	struct scope *scope;       /* parent of all flights' scopes */
+	struct scope *scope; /* parent of all flights' scopes */
 	struct arena_pool *arenas;
-	struct table table;   /* of flights that can be joined */
-	uint64_t waiting;          /* waiters of all of them */
+	struct table table; /* of flights that can be joined */
+	uint64_t waiting;   /* waiters of all of them */
 	uint64_t waiting_highest;
 	uint64_t waiters_key_max;
 	uint64_t waiters_max;
-	uint64_t numbers;          /* given out so far */
+	uint64_t numbers; /* given out so far */
 };
 
 struct flight {
-	struct frame frame;        /* owner of the scope */
+	struct frame frame; /* owner of the scope */
 	struct scope scope;
 	struct arena arena;
 	struct flight_table *table;
 	struct table_entry entry;
 	struct text key;
-	uint64_t number;           /* from 1, in its table */
-	uint64_t ceiling;          /* absolute */
+	uint64_t number;  /* from 1, in its table */
+	uint64_t ceiling; /* absolute */
 	struct link waiters;
 	uint64_t waiter_count;
-	uint32_t refs;             /* the running work, and each waiter */
+	uint32_t refs; /* the running work, and each waiter */
 	struct task wake;
 	flight_end_fn on_end;
 	flight_free_fn on_free;
-	struct outcome outcome;    /* once it has ended */
-	bool listed;               /* in the table */
+	struct outcome outcome; /* once it has ended */
+	bool listed;		/* in the table */
 	bool ended;
 };
 
 struct waiter {
 	struct frame frame;
-	struct flight *flight;     /* held until waiter_deinit() */
+	struct flight *flight; /* held until waiter_deinit() */
 	struct link link;
 };
 
 /* Borrows all. Returns 0 or -ENOMEM. */
-int flight_table_init(struct flight_table *table, struct async *async, struct scope *scope, struct arena_pool *arenas,
-		uint64_t waiters_key_max, uint64_t waiters_max);
+int flight_table_init(struct flight_table *table, struct async *async, struct scope *scope,
+		struct arena_pool *arenas, uint64_t waiters_key_max, uint64_t waiters_max);
 
 /* No flight may be left (asserted). */
 void flight_table_deinit(struct flight_table *table);
@@ -77,17 +79,19 @@ void flight_table_deinit(struct flight_table *table);
 struct flight *flight_find(struct flight_table *table, uint64_t hash, struct text key);
 
 /*
- * A new flight in the table, in an arena of its own, with room for extra bytes (cleared) right behind it: flight_extra(). The key is copied.
- * Must be followed by flight_start() or flight_drop(). NULL when memory is out.
+ * A new flight in the table, in an arena of its own, with room for extra bytes (cleared) right
+ * behind it: flight_extra(). The key is copied. Must be followed by flight_start() or
+ * flight_drop(). NULL when memory is out.
  */
-struct flight *flight_new(struct flight_table *table, uint64_t hash, struct text key, uint64_t ceiling, size_t extra,
-		flight_end_fn on_end, flight_free_fn on_free);
+struct flight *flight_new(struct flight_table *table, uint64_t hash, struct text key,
+		uint64_t ceiling, size_t extra, flight_end_fn on_end, flight_free_fn on_free);
 
 /* What was asked for behind the flight, and back. */
 void *flight_extra(struct flight *flight);
 struct flight *flight_of_extra(void *extra);
 
-/* Starts the work: work is a frame in the flight's arena, made with parent &flight->frame and scope &flight->scope. */
+/* Starts the work: work is a frame in the flight's arena, made with parent &flight->frame and scope
+ * &flight->scope. */
 void flight_start(struct flight *flight, struct frame *work);
 
 /* Ends a flight that was not started (memory ran out on the way). */
@@ -97,10 +101,12 @@ void flight_drop(struct flight *flight);
 bool flight_full(const struct flight_table *table, const struct flight *flight);
 
 /*
- * Joins: a waiter to be started by frame_start(&waiter->frame). DONE with the flight's outcome if it has ended, PENDING if it
- * runs. Holds the flight until waiter_deinit(). Whoever joins has asked flight_full() before.
+ * Joins: a waiter to be started by frame_start(&waiter->frame). DONE with the flight's outcome if
+ * it has ended, PENDING if it runs. Holds the flight until waiter_deinit(). Whoever joins has asked
+ * flight_full() before.
  */
-void waiter_init(struct waiter *waiter, struct flight *flight, struct frame *parent, struct scope *scope);
+void waiter_init(struct waiter *waiter, struct flight *flight, struct frame *parent,
+		struct scope *scope);
 
 /* Lets go of the flight. The waiter's frame must have ended. Safe twice. */
 void waiter_deinit(struct waiter *waiter);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * How frames end. A frame that waits counts in its scope from the moment its start() says PENDING until the runner has delivered its
- * end; only the runner resumes a parent, and it climbs in a loop as long as parents end in their turn, so the stack does not
- * grow with nesting.
+ * How frames end. A frame that waits counts in its scope from the moment its start() says PENDING
+ * until the runner has delivered its end; only the runner resumes a parent, and it climbs in a loop
+ * as long as parents end in their turn, so the stack does not grow with nesting.
  */
 #include "pipeline/async/frame.h"
 
@@ -14,13 +14,15 @@
 
 const char *reason_name(enum reason reason)
 {
-	static const char *const names[] = {"", "asked", "gone", "deadline", "timeout", "lost", "drain"};
+	static const char *const names[] = {
+			"", "asked", "gone", "deadline", "timeout", "lost", "drain"};
 	return names[reason];
 }
 
 static void deliver(struct task *task);
 
-void frame_init(struct frame *frame, const struct frame_ops *ops, struct frame *parent, struct scope *scope)
+void frame_init(struct frame *frame, const struct frame_ops *ops, struct frame *parent,
+		struct scope *scope)
 {
 	frame->ops = ops;
 	frame->parent = parent;
@@ -62,7 +64,8 @@ void frame_finish(struct frame *frame)
 	runner_add(&frame->scope->async->runner, &frame->task);
 }
 
-/* The end of a frame that had waited. The scope may go on to be closed, but nothing is freed before a later task. */
+/* The end of a frame that had waited. The scope may go on to be closed, but nothing is freed before
+ * a later task. */
 static void end(struct frame *frame)
 {
 	link_remove(&frame->link);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A branch ends in one of four ways: its frame ended, its scope ran out, it was not needed any more, or everything was cut off from
- * above. Only the last waits until its scope is empty; the others are the owner's to decide at once.
+ * A branch ends in one of four ways: its frame ended, its scope ran out, it was not needed any
+ * more, or everything was cut off from above. Only the last waits until its scope is empty; the
+ * others are the owner's to decide at once.
  */
 #include "pipeline/async/gather.h"
 
@@ -10,9 +11,11 @@
 
 #include "pipeline/async/async.h"
 
-void gather_init(struct gather *gather, struct frame *owner, struct branch *branches, uint32_t count, uint32_t needed)
+void gather_init(struct gather *gather, struct frame *owner, struct branch *branches,
+		uint32_t count, uint32_t needed)
 {
-	*gather = (struct gather){.owner = owner, .branches = branches, .count = count, .needed = needed};
+	*gather = (struct gather){
+			.owner = owner, .branches = branches, .count = count, .needed = needed};
 	memset(branches, 0, count * sizeof(*branches));
 }
 
@@ -53,11 +56,9 @@ void gather_start(struct gather *gather, uint32_t i, struct frame *frame)
 
 static struct branch *branch_of(struct gather *gather, const struct frame *child)
 {
-	for (uint32_t i = 0; i < gather->count; i++) {
-		if (gather->branches[i].frame == child)
-			return &gather->branches[i];
-	}
-	return NULL;
+	struct branch *branch = container_of(child->scope, struct branch, scope);
+	bool own = branch >= gather->branches && branch < gather->branches + gather->count;
+	return own && branch->frame == child ? branch : NULL;
 }
 
 /* Scopes that ran out are told of one by one, so all that have are taken note of at once. */

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /*
- * Many children at once, until enough have ended well: as Task.WhenAll (all of them) and Task.WhenAny with a linked token (the
- * first k). Each branch has a scope of its own that the owner stands outside of, so that the answer leaves at once and the losers are
- * cancelled at once and end off the answer's path.
+ * Many children at once, until enough have ended well: as Task.WhenAll (all of them) and
+ * Task.WhenAny with a linked token (the first k). Each branch has a scope of its own that the owner
+ * stands outside of, so that the answer leaves at once and the losers are cancelled at once and end
+ * off the answer's path.
  *
- * The owner is a frame; its resume() calls gather_resume() and, when that says complete, reads the branches and ends.
- * The loop thread only.
+ * The owner is a frame; its resume() calls gather_resume() and, when that says complete, reads the
+ * branches and ends. The loop thread only.
  */
 #include <stdbool.h>
 #include <stddef.h>
@@ -15,14 +16,22 @@
 #include "pipeline/async/frame.h"
 #include "pipeline/async/scope.h"
 
-/* IDLE -> ASKED -> ENDED by its frame, EXPIRED by its own limit, LOST when it wasn't needed any more, CUT from above. */
-enum branch_state { BRANCH_IDLE, BRANCH_ASKED, BRANCH_ENDED, BRANCH_EXPIRED, BRANCH_LOST, BRANCH_CUT };
+/* IDLE -> ASKED -> ENDED by its frame, EXPIRED by its own limit, LOST when it wasn't needed any
+ * more, CUT from above. */
+enum branch_state {
+	BRANCH_IDLE,
+	BRANCH_ASKED,
+	BRANCH_ENDED,
+	BRANCH_EXPIRED,
+	BRANCH_LOST,
+	BRANCH_CUT
+};
 
 struct branch {
 	struct scope scope;
-	struct frame *frame;      /* the work; the caller's memory */
-	struct outcome outcome;   /* when ENDED */
-	uint64_t asked;           /* when */
+	struct frame *frame;	/* the work; the caller's memory */
+	struct outcome outcome; /* when ENDED */
+	uint64_t asked;		/* when */
 	uint64_t ended;
 	enum branch_state state;
 };
@@ -31,7 +40,7 @@ struct gather {
 	struct frame *owner;
 	struct branch *branches;
 	uint32_t count;
-	uint32_t needed;    /* good answers that complete it */
+	uint32_t needed; /* good answers that complete it */
 	uint32_t pending;
 	uint32_t good;
 	uint32_t losers;    /* cancelled because enough had come */
@@ -39,17 +48,20 @@ struct gather {
 };
 
 /* branches: count of them, the caller's memory, which this clears. */
-void gather_init(struct gather *gather, struct frame *owner, struct branch *branches, uint32_t count, uint32_t needed);
+void gather_init(struct gather *gather, struct frame *owner, struct branch *branches,
+		uint32_t count, uint32_t needed);
 
 /*
- * The scope that branch i's frame is to be made in. deadline as for scope_init(). Must be followed by gather_start() for i.
+ * The scope that branch i's frame is to be made in. deadline as for scope_init(). Must be followed
+ * by gather_start() for i.
  */
 struct scope *gather_scope(struct gather *gather, uint32_t i, uint64_t deadline);
 
 /* Starts branch i with its frame, whose parent is the owner. */
 void gather_start(struct gather *gather, uint32_t i, struct frame *frame);
 
-/* Takes note of a resume of the owner: child is a branch's frame or NULL. True if it was one of this gather's. */
+/* Takes note of a resume of the owner: child is a branch's frame or NULL. True if it was one of
+ * this gather's. */
 bool gather_resume(struct gather *gather, struct frame *child);
 
 /* Whether enough have ended well, or none is left to wait for. */
@@ -58,5 +70,6 @@ static inline bool gather_complete(const struct gather *gather)
 	return gather->good >= gather->needed || gather->pending == 0;
 }
 
-/* Ends it: what is still pending is cancelled as LOST, or merely let go where the owner was itself cancelled. */
+/* Ends it: what is still pending is cancelled as LOST, or merely let go where the owner was itself
+ * cancelled. */
 void gather_close(struct gather *gather);

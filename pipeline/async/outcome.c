@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Faults are made where something goes wrong and only written out for a reply, so a request that succeeds pays nothing for them.
+ * Faults are made where something goes wrong and only written out for a reply, so a request that
+ * succeeds pays nothing for them.
  */
 #include "pipeline/async/outcome.h"
 
@@ -13,7 +14,8 @@
 /* Longer texts are cut: they go to a client, not to a log. */
 #define MESSAGE_MAX 256
 
-struct outcome outcome_fault(struct arena *arena, enum status status, struct text stage, struct text message)
+struct outcome outcome_fault(
+		struct arena *arena, enum status status, struct text stage, struct text message)
 {
 	struct fault *fault = arena_alloc(arena, sizeof(*fault));
 	if (fault)
@@ -21,7 +23,8 @@ struct outcome outcome_fault(struct arena *arena, enum status status, struct tex
 	return (struct outcome){.status = status, .fault = fault};
 }
 
-struct outcome outcome_failed(struct arena *arena, enum status status, struct text stage, const char *format, ...)
+struct outcome outcome_failed(
+		struct arena *arena, enum status status, struct text stage, const char *format, ...)
 {
 	char text[MESSAGE_MAX];
 	va_list args;
@@ -40,8 +43,10 @@ struct outcome outcome_timeout(struct arena *arena, struct text stage, struct te
 {
 	struct fault *fault = arena_alloc(arena, sizeof(*fault));
 	if (fault)
-		*fault = (struct fault){
-			.status = STATUS_UNAVAILABLE, .timeout = true, .stage = stage, .message = message};
+		*fault = (struct fault){.status = STATUS_UNAVAILABLE,
+				.timeout = true,
+				.stage = stage,
+				.message = message};
 	return (struct outcome){.status = STATUS_UNAVAILABLE, .fault = fault};
 }
 
@@ -90,9 +95,11 @@ static struct text generic_message(enum status status)
 	return TEXT("unknown");
 }
 
-static void append_fault(struct buffer *buffer, enum status status, const struct fault *fault, bool with_status)
+static void append_fault(struct buffer *buffer, enum status status, const struct fault *fault,
+		bool with_status)
 {
-	struct text message = fault && fault->message.data ? fault->message : generic_message(status);
+	struct text message =
+			fault && fault->message.data ? fault->message : generic_message(status);
 	buffer_append(buffer, TEXT("{\"error\":"));
 	buffer_append_json_string(buffer, message);
 	if (with_status) {

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A singly linked queue. The last task points at itself, so that being queued can be asked of the task alone; a task is out of the
- * queue before it runs, because it may queue itself again or be freed.
+ * A singly linked queue. The last task points at itself, so that being queued can be asked of the
+ * task alone; a task is out of the queue before it runs, because it may queue itself again or be
+ * freed.
  */
 #include "pipeline/async/runner.h"
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /*
- * The queue of what is to be done in this turn, first in, first out. Whoever would call back puts a task here instead, so no
- * callback is ever re-entered.
+ * The queue of what is to be done in this turn, first in, first out. Whoever would call back puts a
+ * task here instead, so no callback is ever re-entered.
  */
 #include <stdbool.h>
 #include <stddef.h>
@@ -20,7 +20,8 @@ struct runner {
 	struct task *last;
 };
 
-/* Queues a task that is not queued. The task may be freed from the moment its function is called. */
+/* Queues a task that is not queued. The task may be freed from the moment its function is called.
+ */
 void runner_add(struct runner *runner, struct task *task);
 
 static inline bool task_queued(const struct task *task)

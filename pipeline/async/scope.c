@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Counts go up and down through the tree: a scope that has a count is one in its parent's. A scope whose count returns to zero is
- * settled: its timer is off, and if it is closed it is over, or, cancelled from above, its owner hears of it.
+ * Counts go up and down through the tree: a scope that has a count is one in its parent's. A scope
+ * whose count returns to zero is settled: its timer is off, and if it is closed it is over, or,
+ * cancelled from above, its owner hears of it.
  *
- * Owners and on_idle are called by the runner only. What is still to be told of a scope counts in its parent, and a root below
- * another counts there until it has been idle; so a root's memory, and that of the scopes below it, stays until no task
- * stands in it and nothing hangs on it.
+ * Owners and on_idle are called by the runner only. What is still to be told of a scope counts in
+ * its parent, and a root below another counts there until it has been idle; so a root's memory, and
+ * that of the scopes below it, stays until no task stands in it and nothing hangs on it.
  */
 #include "pipeline/async/scope.h"
 
@@ -17,7 +18,8 @@
 static void expire(struct timer *timer);
 static void notify(struct task *task);
 
-static void init(struct scope *scope, struct async *async, struct scope *parent, struct frame *owner, uint64_t deadline)
+static void init(struct scope *scope, struct async *async, struct scope *parent,
+		struct frame *owner, uint64_t deadline)
 {
 	scope->async = async;
 	scope->parent = parent;
@@ -44,7 +46,8 @@ static void init(struct scope *scope, struct async *async, struct scope *parent,
 
 static bool has_own_deadline(const struct scope *scope)
 {
-	return scope->deadline != SCOPE_FOREVER && !(scope->parent && scope->parent->deadline <= scope->deadline);
+	return scope->deadline != SCOPE_FOREVER &&
+	       !(scope->parent && scope->parent->deadline <= scope->deadline);
 }
 
 /* Counts one more thing that goes on in the scope; the first of them arms its timer. */
@@ -64,14 +67,15 @@ static void queue(struct scope *scope)
 	runner_add(&scope->async->runner, &scope->task);
 }
 
-void scope_init(struct scope *scope, struct scope *parent, struct frame *owner, uint64_t deadline, enum reason expiry)
+void scope_init(struct scope *scope, struct scope *parent, struct frame *owner, uint64_t deadline,
+		enum reason expiry)
 {
 	init(scope, parent->async, parent, owner, deadline);
 	scope->expiry = expiry;
 }
 
-void scope_init_root(struct scope *scope, struct async *async, struct scope *parent, struct frame *owner,
-		uint64_t deadline, scope_idle_fn on_idle)
+void scope_init_root(struct scope *scope, struct async *async, struct scope *parent,
+		struct frame *owner, uint64_t deadline, scope_idle_fn on_idle)
 {
 	assert(on_idle || !parent);
 	init(scope, async, parent, owner, deadline);
@@ -183,7 +187,8 @@ void scope_expire_due(struct scope *scope)
 	struct scope *due = NULL;
 	uint64_t now = scope->async->now;
 	for (; scope; scope = scope->parent) {
-		if (has_own_deadline(scope) && scope->deadline <= now && !scope_cancelled(scope) && !scope->closed)
+		if (has_own_deadline(scope) && scope->deadline <= now && !scope_cancelled(scope) &&
+				!scope->closed)
 			due = scope;
 	}
 	if (due)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A permit that is given back goes to the first in the queue without being free in between, so nobody who comes later can take
- * it. Invariant: nobody waits while held < permits.
+ * A permit that is given back goes to the first in the queue without being free in between, so
+ * nobody who comes later can take it. Invariant: nobody waits while held < permits.
  */
 #include "pipeline/async/semaphore.h"
 
@@ -11,7 +11,8 @@
 #include "pipeline/async/scope.h"
 #include "pipeline/base/live.h"
 
-void semaphore_init(struct semaphore *semaphore, struct async *async, uint32_t permits, uint32_t queue_max)
+void semaphore_init(struct semaphore *semaphore, struct async *async, uint32_t permits,
+		uint32_t queue_max)
 {
 	*semaphore = (struct semaphore){.async = async, .permits = permits, .queue_max = queue_max};
 	link_init(&semaphore->waiters);
@@ -65,7 +66,8 @@ static void permit_cancel(struct frame *frame, enum reason reason)
 
 static const struct frame_ops permit_ops = {.start = permit_start, .cancel = permit_cancel};
 
-void permit_init(struct permit *permit, struct semaphore *semaphore, struct frame *parent, struct scope *scope)
+void permit_init(struct permit *permit, struct semaphore *semaphore, struct frame *parent,
+		struct scope *scope)
 {
 	frame_init(&permit->frame, &permit_ops, parent, scope);
 	permit->semaphore = semaphore;

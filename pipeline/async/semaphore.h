@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /*
- * Permits for bounded concurrency, handed out first come, first served; as SemaphoreSlim.WaitAsync with a token.
+ * Permits for bounded concurrency, handed out first come, first served; as SemaphoreSlim.WaitAsync
+ * with a token.
  *
- * A permit is a frame. Starting it takes one now (DONE, OK), waits (PENDING), or is refused when the queue is full (DONE,
- * RESOURCE_EXHAUSTED). Cancelled, it leaves the queue. Whoever holds one gives it back when the work has really ended, and it goes
- * straight to the next in the queue. A waiter that is granted and cancelled at once still has the permit, and gives it back.
- * The loop thread only.
+ * A permit is a frame. Starting it takes one now (DONE, OK), waits (PENDING), or is refused when
+ * the queue is full (DONE, RESOURCE_EXHAUSTED). Cancelled, it leaves the queue. Whoever holds one
+ * gives it back when the work has really ended, and it goes straight to the next in the queue. A
+ * waiter that is granted and cancelled at once still has the permit, and gives it back. The loop
+ * thread only.
  */
 #include <stdbool.h>
 #include <stdint.h>
@@ -27,7 +29,7 @@ struct semaphore {
 	uint32_t waiting_highest;
 	uint64_t granted;
 	uint64_t refused;
-	uint64_t waited_ns;    /* of all that were granted after a wait */
+	uint64_t waited_ns; /* of all that were granted after a wait */
 };
 
 struct permit {
@@ -40,10 +42,12 @@ struct permit {
 };
 
 /* permits at least 1; queue_max 0 refuses what can't run now. */
-void semaphore_init(struct semaphore *semaphore, struct async *async, uint32_t permits, uint32_t queue_max);
+void semaphore_init(struct semaphore *semaphore, struct async *async, uint32_t permits,
+		uint32_t queue_max);
 
 /* A permit to be asked for by frame_start(&permit->frame). */
-void permit_init(struct permit *permit, struct semaphore *semaphore, struct frame *parent, struct scope *scope);
+void permit_init(struct permit *permit, struct semaphore *semaphore, struct frame *parent,
+		struct scope *scope);
 
 /* Gives the permit back if it is held; harmless otherwise. */
 void permit_release(struct permit *permit);

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Level n has 64 slots of 64^n ticks. A timer stands on the level of the highest group of 6 bits in which its tick differs from the
- * wheel's, so all timers of one slot share the bits above it, and a slot above level 0 is emptied into lower levels when the wheel
- * reaches it. A bit a slot says where there is something, so advancing skips what is empty.
+ * Level n has 64 slots of 64^n ticks. A timer stands on the level of the highest group of 6 bits in
+ * which its tick differs from the wheel's, so all timers of one slot share the bits above it, and a
+ * slot above level 0 is emptied into lower levels when the wheel reaches it. A bit a slot says
+ * where there is something, so advancing skips what is empty.
  *
  * Invariant: wheel->tick is never later than the first occupied slot.
  */
@@ -50,8 +51,10 @@ static void insert(struct wheel *wheel, struct timer *timer)
 void timer_arm(struct wheel *wheel, struct timer *timer, uint64_t at)
 {
 	assert(!timer_armed(timer));
-	/* Rounded up, so that it never fires early; a tick that has been is over, so the next one is the soonest. */
-	uint64_t tick = (at >> WHEEL_TICK_BITS) + ((at & ((UINT64_C(1) << WHEEL_TICK_BITS) - 1)) != 0);
+	/* Rounded up, so that it never fires early; a tick that has been is over, so the next one
+	 * is the soonest. */
+	uint64_t tick = (at >> WHEEL_TICK_BITS) +
+			((at & ((UINT64_C(1) << WHEEL_TICK_BITS) - 1)) != 0);
 	timer->tick = tick > wheel->tick ? tick : wheel->tick + 1;
 	insert(wheel, timer);
 	wheel->armed++;
@@ -69,13 +72,15 @@ void timer_disarm(struct wheel *wheel, struct timer *timer)
 	live_add(LIVE_TIMERS, -1);
 }
 
-/* The first tick of the nearest occupied slot, and that slot. On each level all slots lie ahead within one round. */
+/* The first tick of the nearest occupied slot, and that slot. On each level all slots lie ahead
+ * within one round. */
 static uint64_t first_slot(const struct wheel *wheel, int *ret_level, int *ret_slot)
 {
 	for (int level = 0; level < WHEEL_LEVELS; level++) {
 		if (wheel->occupied[level] == 0)
 			continue;
-		/* Lower levels come before higher ones, for they hold what shares the higher bits with the present. */
+		/* Lower levels come before higher ones, for they hold what shares the higher bits
+		 * with the present. */
 		int slot = __builtin_ctzll(wheel->occupied[level]);
 		int shift = level * WHEEL_SLOT_BITS;
 		uint64_t above = wheel->tick >> (shift + WHEEL_SLOT_BITS);

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /*
- * A hierarchical timing wheel (Varghese and Lauck 1987): arming and disarming are O(1) however many timers there are.
+ * A hierarchical timing wheel (Varghese and Lauck 1987): arming and disarming are O(1) however many
+ * timers there are.
  *
- * Ticks are 2^19 ns (about half a millisecond). A timer never fires early, and at most one tick after its time if the wheel
- * is advanced in time. The wheel never asks the clock. Timers are the caller's memory.
+ * Ticks are 2^19 ns (about half a millisecond). A timer never fires early, and at most one tick
+ * after its time if the wheel is advanced in time. The wheel never asks the clock. Timers are the
+ * caller's memory.
  */
 #include <stdbool.h>
 #include <stddef.h>
@@ -14,8 +16,9 @@
 
 #define WHEEL_TICK_BITS 19
 #define WHEEL_SLOT_BITS 6
-#define WHEEL_SLOTS (1 << WHEEL_SLOT_BITS)
-#define WHEEL_LEVELS 8 /* 8 levels of 6 bits cover the 45 bits of tick that 64 bits of nanoseconds leave */
+#define WHEEL_SLOTS	(1 << WHEEL_SLOT_BITS)
+#define WHEEL_LEVELS                                                                               \
+	8 /* 8 levels of 6 bits cover the 45 bits of tick that 64 bits of nanoseconds leave */
 #define WHEEL_NEVER UINT64_MAX
 
 struct timer;
@@ -42,7 +45,8 @@ void wheel_init(struct wheel *wheel, uint64_t now);
 /* A timer that is not armed. */
 void timer_init(struct timer *timer, timer_fn fire);
 
-/* Arms a timer that is not armed, for the absolute time at; one in the past fires with the next tick. */
+/* Arms a timer that is not armed, for the absolute time at; one in the past fires with the next
+ * tick. */
 void timer_arm(struct wheel *wheel, struct timer *timer, uint64_t at);
 
 /* Disarms; harmless for a timer that is not armed. */
@@ -54,8 +58,9 @@ static inline bool timer_armed(const struct timer *timer)
 }
 
 /*
- * Fires all timers that are due at now, in the order of their ticks; those of one tick in the order they were armed. A
- * timer is disarmed before its function runs, which may arm and disarm any timer.
+ * Fires all timers that are due at now, in the order of their ticks; those of one tick in the order
+ * they were armed. A timer is disarmed before its function runs, which may arm and disarm any
+ * timer.
  */
 void wheel_advance(struct wheel *wheel, uint64_t now);
 
