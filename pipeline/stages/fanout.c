@@ -1,0 +1,408 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Asking. One group for each element, one branch in it for each source. A group that is complete is
+ * closed at once, which cancels its losers; the frame ends with its last group.
+ */
+#include "pipeline/stages/fanout.h"
+
+#include "pipeline/async/async.h"
+#include "pipeline/async/scope.h"
+#include "pipeline/base/arena.h"
+#include "pipeline/base/buffer.h"
+#include "pipeline/resources/source.h"
+#include "pipeline/stages/compiler.h"
+#include "pipeline/wire/wire.h"
+
+static const struct fanout *fanout_of(const struct stage_frame *frame)
+{
+	return container_of(frame->stage, struct fanout, stage);
+}
+
+static bool out_of_memory(struct fanout_frame *self)
+{
+	self->base.frame.outcome = run_out_of_memory();
+	return false;
+}
+
+static bool refuse_each(struct fanout_frame *self)
+{
+	(void)stage_fail(&self->base, STATUS_INVALID_ARGUMENT,
+			"\"each\" needs an array of strings or numbers");
+	return false;
+}
+
+/* The element's name among the members of the reply: its string, or the number as written. Absent
+ * when memory is out. */
+static struct text element_name(struct text raw, struct arena *arena)
+{
+	struct buffer buffer;
+	buffer_init_arena(&buffer, arena);
+	if (json_kind_of(raw) == JSON_STRING)
+		json_append_normal(&buffer, raw);
+	else
+		buffer_append_json_string(&buffer, raw);
+	return buffer_text(&buffer);
+}
+
+static bool known(const struct fanout_frame *self, struct text name)
+{
+	for (uint32_t i = 0; i < self->group_count; i++) {
+		if (text_equal(self->groups[i].name, name))
+			return true;
+	}
+	return false;
+}
+
+static bool add_element(struct fanout_frame *self, struct value element)
+{
+	const struct fanout *fanout = fanout_of(&self->base);
+	enum json_kind kind = json_kind_of(element.text);
+	if (kind != JSON_STRING && kind != JSON_NUMBER)
+		return refuse_each(self);
+	struct text name = element_name(element.text, self->base.run->arena);
+	if (!name.data)
+		return out_of_memory(self);
+	if (known(self, name))
+		return true;
+	if (self->group_count == fanout->each_max) {
+		(void)stage_fail(&self->base, STATUS_INVALID_ARGUMENT,
+				"\"each\" has more than %u elements", fanout->each_max);
+		return false;
+	}
+	self->groups[self->group_count++] = (struct group){.element = element, .name = name};
+	return true;
+}
+
+/* A group for each different element. */
+static bool spread(struct fanout_frame *self)
+{
+	const struct fanout *fanout = fanout_of(&self->base);
+	struct run *run = self->base.run;
+	struct names names = {run, self->base.activation, SLOT_UNBOUND, VALUE_NONE, false};
+	struct value array;
+	if (!names_value(&names, fanout->each, &array, &self->base.frame.outcome))
+		return false;
+	if (json_kind_of(array.text) != JSON_ARRAY)
+		return refuse_each(self);
+	if (!value_view(&array, run->arena))
+		return out_of_memory(self);
+	const struct json_value *whole = &array.json->values[array.index];
+	uint32_t room = whole->count < fanout->each_max ? whole->count : fanout->each_max;
+	self->groups = arena_zalloc(run->arena, room * sizeof(*self->groups));
+	if (!self->groups)
+		return out_of_memory(self);
+	for (uint32_t at = array.index + 1; at < whole->next; at = array.json->values[at].next) {
+		if (!add_element(self, value_at(array.json, at)))
+			return false;
+	}
+	return true;
+}
+
+static bool lay_groups(struct fanout_frame *self)
+{
+	const struct fanout *fanout = fanout_of(&self->base);
+	struct arena *arena = self->base.run->arena;
+	if (fanout->each) {
+		if (!spread(self))
+			return false;
+	} else {
+		self->groups = arena_zalloc(arena, sizeof(*self->groups));
+		if (!self->groups)
+			return out_of_memory(self);
+		self->group_count = 1;
+	}
+	size_t bytes = fanout->source_count * sizeof(struct branch);
+	for (uint32_t i = 0; i < self->group_count; i++) {
+		struct branch *branches = arena_alloc(arena, bytes);
+		if (!branches)
+			return out_of_memory(self);
+		gather_init(&self->groups[i].gather, &self->base.frame, branches,
+				fanout->source_count, fanout->needed);
+	}
+	return true;
+}
+
+static bool ask_body(const struct fanout_source *source, struct names *names, struct text each_name,
+		struct text *ret, struct outcome *ret_outcome)
+{
+	struct value value;
+	if (source->has_body) {
+		if (!names_object(names, &source->body, &value, ret_outcome))
+			return false;
+		*ret = value.text;
+	} else if (names->each_slot == SLOT_UNBOUND) {
+		*ret = names->activation->body.text;
+	} else {
+		struct buffer buffer;
+		buffer_init_arena(&buffer, names->run->arena);
+		buffer_append_char(&buffer, '{');
+		buffer_append_json_string(&buffer, each_name);
+		buffer_append_char(&buffer, ':');
+		buffer_append(&buffer, names->each.text);
+		buffer_append_char(&buffer, '}');
+		*ret = buffer_text(&buffer);
+		if (!ret->data)
+			*ret_outcome = run_out_of_memory();
+		return ret->data != NULL;
+	}
+	return true;
+}
+
+static bool ask(struct fanout_frame *self, struct group *group, uint32_t i)
+{
+	const struct fanout *fanout = fanout_of(&self->base);
+	const struct fanout_source *to = &fanout->sources[i];
+	struct run *run = self->base.run;
+	struct names names = {run, self->base.activation,
+			fanout->each ? fanout->each_slot : SLOT_UNBOUND, group->element, false};
+	struct ask *ask = arena_zalloc(run->arena, to->source->ask_size);
+	struct text body;
+	if (!ask)
+		return out_of_memory(self);
+	if (!ask_body(to, &names, fanout->each_name, &body, &self->base.frame.outcome))
+		return false;
+	struct scope *scope = gather_scope(&group->gather, i, self->limit);
+	to->source->ops->ask_init(ask, to->source, run->arena, &self->base.frame, scope);
+	ask->target = to->target;
+	ask->body = body;
+	ask->trace = run->trace;
+	gather_start(&group->gather, i, &ask->frame);
+	return true;
+}
+
+/* Asks until the group is complete: with `any`, a source that answers at once spares the others. */
+static bool ask_group(struct fanout_frame *self, struct group *group)
+{
+	for (uint32_t i = 0; i < group->gather.count && group->gather.good < group->gather.needed;
+			i++) {
+		if (!ask(self, group, i))
+			return false;
+	}
+	return true;
+}
+
+/* A branch may take its own timeout; where a partial answer will do, it ends early enough for that
+ * to be sent. */
+static void set_limit(struct fanout_frame *self)
+{
+	const struct fanout *fanout = fanout_of(&self->base);
+	uint64_t deadline = self->base.frame.scope->deadline;
+	uint64_t now = self->base.run->async->now;
+	self->limit = deadline;
+	if (fanout->partial && deadline != SCOPE_FOREVER)
+		self->limit = deadline > SOURCE_MARGIN_NS ? deadline - SOURCE_MARGIN_NS : 0;
+	self->timed = fanout->timeout && now + fanout->timeout < self->limit;
+	if (self->timed)
+		self->limit = now + fanout->timeout;
+}
+
+static void close_group(struct fanout_frame *self, struct group *group)
+{
+	gather_close(&group->gather);
+	self->base.run->losers += group->gather.losers;
+	self->base.run->wasted_ns += group->gather.wasted_ns;
+	self->open--;
+}
+
+/* Where one can't be asked, those that were are not wanted. */
+static void close_all(struct fanout_frame *self)
+{
+	for (uint32_t i = 0; i < self->group_count; i++) {
+		if (!gather_complete(&self->groups[i].gather))
+			close_group(self, &self->groups[i]);
+	}
+}
+
+static enum progress go_on(struct fanout_frame *self)
+{
+	if (self->open > 0)
+		return PENDING;
+	return frame_done(&self->base.frame, fanout_outcome(self));
+}
+
+static enum progress fanout_start(struct frame *frame)
+{
+	struct fanout_frame *self = container_of(frame, struct fanout_frame, base.frame);
+	if (!self->base.run->may_wait)
+		return stage_may_not_wait(&self->base);
+	if (!lay_groups(self))
+		return DONE;
+	set_limit(self);
+	self->open = self->group_count;
+	for (uint32_t i = 0; i < self->group_count; i++) {
+		if (!ask_group(self, &self->groups[i])) {
+			close_all(self);
+			return DONE;
+		}
+		if (gather_complete(&self->groups[i].gather))
+			close_group(self, &self->groups[i]);
+	}
+	return go_on(self);
+}
+
+static enum progress fanout_resume(struct frame *frame, struct frame *child)
+{
+	struct fanout_frame *self = container_of(frame, struct fanout_frame, base.frame);
+	for (uint32_t i = 0; i < self->group_count; i++) {
+		struct group *group = &self->groups[i];
+		if (gather_complete(&group->gather) || !gather_resume(&group->gather, child))
+			continue;
+		if (gather_complete(&group->gather))
+			close_group(self, group);
+		if (child)
+			break;
+	}
+	return go_on(self);
+}
+
+static bool named_before(const struct fanout *fanout, uint32_t i)
+{
+	for (uint32_t k = 0; k < i; k++) {
+		if (fanout->sources[k].source == fanout->sources[i].source)
+			return true;
+	}
+	return false;
+}
+
+static void compile_branch(struct compiler *compiler, struct fanout *fanout,
+		const struct option_map *options, uint32_t i)
+{
+	const struct option_value *name = &option_get(options, "to")->list->values[i];
+	const struct option_value *target = option_get(options, "target");
+	const struct option_value *body = option_get(options, "body");
+	struct fanout_source *to = &fanout->sources[i];
+	to->source = compile_source(compiler, name);
+	to->stage = arena_format(compiler->arena, "%.*s/%.*s", TEXT_ARG(fanout->stage.path),
+			TEXT_ARG(name->text));
+	to->name = arena_format(compiler->arena, "\"%.*s\"", TEXT_ARG(name->text));
+	if (!to->stage.data || !to->name.data)
+		diag_error(compiler->diag, name->place, "out of memory");
+	if (!to->source)
+		return;
+	to->target = target->given ? target->text : to->source->target;
+	const struct option_map *templates = body->given ? body->map : to->source->body;
+	to->has_body = templates != NULL;
+	to->body = compile_templates(compiler, templates);
+	if (!to->has_body && !fanout->each_name.data && compile_in_miss(compiler))
+		diag_error(compiler->diag, name->place,
+				"inside \"miss\", a fan-out needs \"each\" or \"body\": it would "
+				"ask \"%.*s\" with the whole "
+				"body, which \"key\" does not hold",
+				TEXT_ARG(name->text));
+	if (named_before(fanout, i))
+		diag_error(compiler->diag, name->place, "source \"%.*s\" is named twice",
+				TEXT_ARG(name->text));
+}
+
+static void compile_wait(
+		struct compiler *compiler, struct fanout *fanout, const struct option_value *wait)
+{
+	fanout->wait = wait->choice;
+	if (wait->choice == WAIT_ANY)
+		fanout->needed = 1;
+	else if (wait->choice == WAIT_ALL)
+		fanout->needed = fanout->source_count;
+	else
+		fanout->needed = (uint32_t)wait->number;
+	if (fanout->needed > fanout->source_count)
+		diag_error(compiler->diag, wait->place,
+				"\"wait\" is %u, but there are only %u sources", fanout->needed,
+				fanout->source_count);
+}
+
+enum { ON_ERROR_FAIL, ON_ERROR_PARTIAL };
+
+static const char *const wait_choices[] = {[WAIT_ANY] = "any", [WAIT_ALL] = "all", NULL};
+static const char *const on_error_choices[] = {
+		[ON_ERROR_FAIL] = "fail", [ON_ERROR_PARTIAL] = "partial", NULL};
+
+static void fanout_compile(
+		struct compiler *compiler, struct stage *stage, const struct option_map *options)
+{
+	struct fanout *fanout = container_of(stage, struct fanout, stage);
+	const struct option_list *to = option_get(options, "to")->list;
+	const struct option_map *each = option_get(options, "each")->map;
+	const struct option_value *target = option_get(options, "target");
+	struct name *names = compile_names(compiler);
+	fanout->sources = arena_zalloc(compiler->arena, to->count * sizeof(*fanout->sources));
+	if (!fanout->sources) {
+		diag_error(compiler->diag, options->place, "out of memory");
+		return;
+	}
+	fanout->source_count = (uint32_t)to->count;
+	fanout->timeout = option_number(options, "timeout");
+	fanout->partial = option_get(options, "on_error")->choice == ON_ERROR_PARTIAL;
+	fanout->each_max = (uint32_t)option_number(options, "max");
+	fanout->each_slot = SLOT_UNBOUND;
+	compile_wait(compiler, fanout, option_get(options, "wait"));
+	if (target->given && !wire_is_name(target->text))
+		diag_error(compiler->diag, target->place,
+				"\"target\" must be 1 to 64 of A-Z a-z 0-9 _ -");
+	if (each && each->count > 0) {
+		fanout->each = compile_template(compiler, each->values[0].template);
+		fanout->each_name = each->values[0].name;
+		fanout->each_slot = compile_name(compiler, fanout->each_name);
+	}
+	for (uint32_t i = 0; i < fanout->source_count; i++)
+		compile_branch(compiler, fanout, options, i);
+	compile_forget(compiler, names);
+}
+
+const struct option fanout_options[] = {
+		{.key = "to",
+				.kind = OPTION_RESOURCE,
+				.resource = "source",
+				.list = true,
+				.required = true,
+				.min = 1,
+				.max = 100,
+				.help = "the sources to ask"},
+		{.key = "each",
+				.kind = OPTION_TEMPLATES,
+				.min = 1,
+				.max = 1,
+				.help = "a name and an array: ask for each element, bound to the "
+					"name"},
+		{.key = "max",
+				.kind = OPTION_NUMBER,
+				.fallback = "100",
+				.min = 1,
+				.max = 1000,
+				.help = "elements that `each` may have"},
+		{.key = "wait",
+				.kind = OPTION_CHOICE,
+				.choices = wait_choices,
+				.numeric = true,
+				.min = 1,
+				.fallback = "all",
+				.help = "`any`, `all`, or a number: the first so many good "
+					"answers"},
+		{.key = "timeout",
+				.kind = OPTION_DURATION,
+				.min = 1000000,
+				.help = "the longest that a source may take"},
+		{.key = "on_error",
+				.kind = OPTION_CHOICE,
+				.choices = on_error_choices,
+				.fallback = "fail",
+				.help = "`partial`: answer with what came"},
+		{.key = "target",
+				.kind = OPTION_TEXT,
+				.help = "what is asked of the sources; theirs if not given"},
+		{.key = "body",
+				.kind = OPTION_TEMPLATES,
+				.help = "what they are sent; what `each` binds, or the whole body, "
+					"if not given"},
+		{.key = "hedge", .kind = OPTION_TEXT, .later = true},
+		{.key = "best", .kind = OPTION_TEXT, .later = true},
+		{.key = "fail_fast", .kind = OPTION_BOOLEAN, .later = true},
+		{.key = NULL},
+};
+
+const struct stage_type fanout_type = {
+		.name = "fanout",
+		.stage_size = sizeof(struct fanout),
+		.frame_size = sizeof(struct fanout_frame),
+		.ops = {.start = fanout_start, .resume = fanout_resume},
+		.compile = fanout_compile,
+};

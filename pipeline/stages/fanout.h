@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/*
+ * The stage `fanout`: asks many sources at once, for one thing or for each element of an array,
+ * until enough have answered. It answers then; who was not needed any more is cancelled at once and
+ * ends on its own.
+ *
+ * fanout.c asks; fanout_reply.c makes one outcome of what came.
+ */
+#include "pipeline/async/gather.h"
+#include "pipeline/stages/stage.h"
+
+struct fanout_source {
+	struct source *source;
+	struct text stage; /* `offer/2.fanout/north`, for faults */
+	struct text name;  /* as a JSON string */
+	struct text target;
+	struct template_map body;
+	bool has_body; /* else what `each` binds, or the whole body */
+};
+
+enum { WAIT_ANY, WAIT_ALL };
+
+struct fanout {
+	struct stage stage;
+	struct fanout_source *sources;
+	uint32_t source_count;
+	const struct template *each; /* NULL: once */
+	struct text each_name;
+	int32_t each_slot;
+	uint32_t each_max;
+	int wait; /* WAIT_ANY, WAIT_ALL, or -1: `needed` of them */
+	uint32_t needed;
+	uint64_t timeout; /* of a branch; 0: none */
+	bool partial;
+};
+
+/* What is asked of all sources together: everything, or one element. */
+struct group {
+	struct gather gather;
+	struct value element;
+	struct text name; /* the element's, as a JSON string; absent without `each` */
+};
+
+struct fanout_frame {
+	struct stage_frame base;
+	struct group *groups;
+	uint32_t group_count;
+	uint32_t open; /* groups that are not complete */
+	bool timed;    /* a branch's limit is `timeout`, and not the margin before the deadline */
+	uint64_t limit;
+};
+
+extern const struct option fanout_options[];
+extern const struct stage_type fanout_type;
+
+/* The outcome of all groups, each closed. */
+struct outcome fanout_outcome(const struct fanout_frame *frame);

@@ -1,0 +1,267 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * One outcome of many. Members stand in the order of `to` and of `each`, not of arrival. With
+ * `on_error: partial`, what an object lacks is named in its `$missing`, with the status; an object
+ * without any good member is no answer.
+ */
+#include "pipeline/stages/fanout.h"
+
+#include "pipeline/base/arena.h"
+#include "pipeline/base/buffer.h"
+#include "pipeline/resources/source.h"
+
+/* What is known so far of how a part of the fan-out failed. */
+struct failures {
+	struct run *run;
+	const struct fault *first;
+	const struct fault **end;
+	enum status common; /* STATUS_OK: none yet */
+	bool mixed;
+};
+
+static void failures_init(struct failures *failures, struct run *run)
+{
+	*failures = (struct failures){.run = run, .common = STATUS_OK};
+	failures->end = &failures->first;
+}
+
+static void add_failure(struct failures *failures, const struct fault *fault, enum status status)
+{
+	failures->mixed |= failures->common != STATUS_OK && failures->common != status;
+	failures->common = status;
+	struct fault *copy = arena_alloc(failures->run->arena, sizeof(*copy));
+	if (!copy)
+		return;
+	*copy = fault ? *fault : (struct fault){.status = status};
+	copy->next = NULL;
+	*failures->end = copy;
+	failures->end = &copy->next;
+}
+
+static enum status failures_status(const struct failures *failures)
+{
+	return failures->mixed ? STATUS_UNAVAILABLE : failures->common;
+}
+
+static struct outcome failures_outcome(
+		const struct failures *failures, const struct stage_frame *frame)
+{
+	struct outcome outcome = outcome_fault(failures->run->arena, failures_status(failures),
+			frame->stage->path, TEXT("too few good answers"));
+	struct fault *fault = (struct fault *)outcome.fault;
+	if (fault)
+		fault->cause = failures->first;
+	return outcome;
+}
+
+/* How a branch that gave no good answer ended. */
+static struct outcome branch_failure(const struct fanout_frame *frame, const struct branch *branch,
+		const struct fanout_source *source)
+{
+	struct arena *arena = frame->base.run->arena;
+	bool late = branch->state == BRANCH_EXPIRED ||
+		    (branch->state == BRANCH_ENDED &&
+				    branch->outcome.status == STATUS_DEADLINE_EXCEEDED);
+	if (late && frame->timed)
+		return outcome_timeout(arena, source->stage, TEXT("timed out"));
+	if (branch->state == BRANCH_ENDED)
+		return outcome_at_stage(arena, branch->outcome, source->stage);
+	enum status status = late ? STATUS_DEADLINE_EXCEEDED : STATUS_CANCELLED;
+	return outcome_at_stage(arena, outcome_status(status), source->stage);
+}
+
+static bool branch_good(const struct branch *branch)
+{
+	return branch->state == BRANCH_ENDED && branch->outcome.status == STATUS_OK;
+}
+
+/* An object that is being written, with what it lacks. */
+struct members {
+	struct buffer *buffer;
+	struct buffer missing;
+	uint32_t count;
+};
+
+static void members_open(struct members *members, struct buffer *buffer, struct arena *arena)
+{
+	members->buffer = buffer;
+	members->count = 0;
+	buffer_init_arena(&members->missing, arena);
+	buffer_append_char(buffer, '{');
+}
+
+/* name: a JSON string, with its quotes. */
+static void members_name(struct members *members, struct text name)
+{
+	if (members->count++ > 0)
+		buffer_append_char(members->buffer, ',');
+	buffer_append(members->buffer, name);
+	buffer_append_char(members->buffer, ':');
+}
+
+static void members_lack(struct members *members, struct text name, enum status status)
+{
+	if (members->missing.size > 0)
+		buffer_append_char(&members->missing, ',');
+	buffer_append(&members->missing, name);
+	buffer_append_char(&members->missing, ':');
+	buffer_append_json_string(&members->missing, status_text(status));
+}
+
+static void members_close(struct members *members)
+{
+	members->buffer->failed |= members->missing.failed;
+	if (members->missing.size > 0) {
+		members_name(members, TEXT("\"$missing\""));
+		buffer_append_char(members->buffer, '{');
+		buffer_append(members->buffer, buffer_text(&members->missing));
+		buffer_append_char(members->buffer, '}');
+	}
+	buffer_append_char(members->buffer, '}');
+}
+
+static void append_value(struct buffer *buffer, const struct value *value)
+{
+	buffer_append(buffer, value_present(value) ? value->text : TEXT("null"));
+}
+
+/* How one group ended: its value, or why it has none. */
+struct verdict {
+	struct value value;
+	bool good;
+	bool partial;
+	bool out_of_memory;
+	enum status status;
+};
+
+static void collect_failures(const struct fanout_frame *frame, const struct group *group,
+		struct failures *failures)
+{
+	const struct fanout *fanout = container_of(frame->base.stage, struct fanout, stage);
+	for (uint32_t i = 0; i < group->gather.count; i++) {
+		const struct branch *branch = &group->gather.branches[i];
+		if (branch_good(branch) || branch->state == BRANCH_LOST ||
+				branch->state == BRANCH_IDLE)
+			continue;
+		struct outcome outcome = branch_failure(frame, branch, &fanout->sources[i]);
+		add_failure(failures, outcome.fault, outcome.status);
+	}
+}
+
+static struct value winner(const struct group *group)
+{
+	for (uint32_t i = 0; i < group->gather.count; i++) {
+		if (branch_good(&group->gather.branches[i]))
+			return group->gather.branches[i].outcome.value;
+	}
+	return VALUE_NONE;
+}
+
+static struct value group_object(
+		const struct fanout_frame *frame, const struct group *group, bool partial)
+{
+	const struct fanout *fanout = container_of(frame->base.stage, struct fanout, stage);
+	struct arena *arena = frame->base.run->arena;
+	struct buffer buffer;
+	struct members members;
+	buffer_init_arena(&buffer, arena);
+	members_open(&members, &buffer, arena);
+	for (uint32_t i = 0; i < group->gather.count; i++) {
+		const struct branch *branch = &group->gather.branches[i];
+		struct text name = fanout->sources[i].name;
+		if (branch_good(branch)) {
+			members_name(&members, name);
+			append_value(&buffer, &branch->outcome.value);
+		} else if (partial) {
+			members_lack(&members, name,
+					branch_failure(frame, branch, &fanout->sources[i]).status);
+		}
+	}
+	members_close(&members);
+	return value_of(buffer_text(&buffer));
+}
+
+static struct verdict judge(
+		const struct fanout_frame *frame, const struct group *group, struct failures *all)
+{
+	const struct fanout *fanout = container_of(frame->base.stage, struct fanout, stage);
+	struct verdict verdict = {.good = true, .status = STATUS_OK};
+	bool enough = group->gather.good >= group->gather.needed;
+	if (!enough) {
+		struct failures own;
+		failures_init(&own, frame->base.run);
+		collect_failures(frame, group, &own);
+		collect_failures(frame, group, all);
+		verdict.good = fanout->partial && group->gather.good > 0;
+		verdict.partial = verdict.good;
+		verdict.status = failures_status(&own);
+	}
+	if (!verdict.good)
+		return verdict;
+	if (fanout->wait == WAIT_ANY) {
+		verdict.value = winner(group);
+	} else {
+		verdict.value = group_object(frame, group, verdict.partial);
+		verdict.out_of_memory = !value_present(&verdict.value);
+	}
+	return verdict;
+}
+
+static struct outcome finish(struct value value, bool partial)
+{
+	struct outcome outcome = outcome_ok(value);
+	outcome.partial = partial;
+	return outcome;
+}
+
+static struct outcome each_outcome(const struct fanout_frame *frame)
+{
+	const struct fanout *fanout = container_of(frame->base.stage, struct fanout, stage);
+	struct arena *arena = frame->base.run->arena;
+	struct failures failures;
+	struct members members;
+	struct buffer buffer;
+	bool partial = false, failed = false;
+	failures_init(&failures, frame->base.run);
+	buffer_init_arena(&buffer, arena);
+	members_open(&members, &buffer, arena);
+	uint32_t good = 0;
+	for (uint32_t i = 0; i < frame->group_count; i++) {
+		const struct group *group = &frame->groups[i];
+		struct verdict verdict = judge(frame, group, &failures);
+		if (verdict.out_of_memory)
+			return run_out_of_memory();
+		partial |= verdict.partial || !verdict.good;
+		failed |= !verdict.good;
+		good += verdict.good;
+		if (verdict.good) {
+			members_name(&members, group->name);
+			append_value(&buffer, &verdict.value);
+		} else {
+			members_lack(&members, group->name, verdict.status);
+		}
+	}
+	members_close(&members);
+	if (failed && (!fanout->partial || good == 0))
+		return failures_outcome(&failures, &frame->base);
+	struct value value = value_of(buffer_text(&buffer));
+	return value_present(&value) ? finish(value, partial) : run_out_of_memory();
+}
+
+static struct outcome once_outcome(const struct fanout_frame *frame)
+{
+	struct failures failures;
+	failures_init(&failures, frame->base.run);
+	struct verdict verdict = judge(frame, &frame->groups[0], &failures);
+	if (!verdict.good)
+		return failures_outcome(&failures, &frame->base);
+	if (verdict.out_of_memory)
+		return run_out_of_memory();
+	return finish(verdict.value, verdict.partial);
+}
+
+struct outcome fanout_outcome(const struct fanout_frame *frame)
+{
+	const struct fanout *fanout = container_of(frame->base.stage, struct fanout, stage);
+	return fanout->each ? each_outcome(frame) : once_outcome(frame);
+}

@@ -1,0 +1,371 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The stage `lookup`: one query with bound values. A permit bounds how many run; it is held until
+ * the job has really ended, even when nobody waits for the answer any more, because until then the
+ * database is still at work.
+ */
+#include "pipeline/stages/lookup.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <math.h>
+#include <stdlib.h>
+
+#include "pipeline/async/async.h"
+#include "pipeline/async/scope.h"
+#include "pipeline/async/semaphore.h"
+#include "pipeline/base/arena.h"
+#include "pipeline/base/buffer.h"
+#include "pipeline/resources/database.h"
+#include "pipeline/stages/compiler.h"
+
+struct lookup {
+	struct stage stage;
+	struct database *database;
+	struct query_spec spec;
+	struct query *query;
+	struct template **parameters; /* what is bound to each of the query's names */
+	struct semaphore semaphore;
+	bool missing_is_null;
+};
+
+struct lookup_frame {
+	struct stage_frame base;
+	struct permit permit;
+	struct job *job; /* NULL until the permit is there */
+	struct sql_value *values;
+	struct blob_hold row;
+};
+
+static struct lookup *lookup_of(const struct stage_frame *frame)
+{
+	return container_of(frame->stage, struct lookup, stage);
+}
+
+static bool refuse(struct lookup_frame *self, struct text name, const char *what)
+{
+	(void)stage_fail(&self->base, STATUS_INVALID_ARGUMENT, "\":%.*s\" can't be bound to %s",
+			TEXT_ARG(name), what);
+	return false;
+}
+
+static bool out_of_memory(struct lookup_frame *self)
+{
+	self->base.frame.outcome = run_out_of_memory();
+	return false;
+}
+
+/* False: it is out of range. */
+static bool number_of(const char *digits, struct sql_value *ret)
+{
+	char *end;
+	errno = 0;
+	long long integer = strtoll(digits, &end, 10);
+	if (*end == '\0' && errno == 0)
+		*ret = (struct sql_value){.kind = SQL_INTEGER, .integer = integer};
+	else
+		*ret = (struct sql_value){.kind = SQL_REAL, .real = strtod(digits, NULL)};
+	return ret->kind == SQL_INTEGER || isfinite(ret->real);
+}
+
+static bool bind_number(
+		struct lookup_frame *self, struct text name, struct text raw, struct sql_value *ret)
+{
+	struct text digits = arena_copy(self->base.run->arena, raw);
+	if (!digits.data)
+		return out_of_memory(self);
+	return number_of(digits.data, ret) || refuse(self, name, "a number out of range");
+}
+
+static bool bind_text(struct lookup_frame *self, struct text raw, struct sql_value *ret)
+{
+	struct buffer buffer;
+	buffer_init_arena(&buffer, self->base.run->arena);
+	json_append_unescaped(&buffer, raw);
+	*ret = (struct sql_value){.kind = SQL_TEXT, .text = buffer_text(&buffer)};
+	return ret->text.data || out_of_memory(self);
+}
+
+/* Strings, integers, reals, booleans and null have a kind in SQL; arrays and objects have none. */
+static bool bind_value(
+		struct lookup_frame *self, struct text name, struct text raw, struct sql_value *ret)
+{
+	switch (json_kind_of(raw)) {
+	case JSON_NULL:
+		*ret = (struct sql_value){.kind = SQL_NULL};
+		return true;
+	case JSON_FALSE:
+	case JSON_TRUE:
+		*ret = (struct sql_value){.kind = SQL_BOOLEAN, .integer = raw.data[0] == 't'};
+		return true;
+	case JSON_NUMBER:
+		return bind_number(self, name, raw, ret);
+	case JSON_STRING:
+		return bind_text(self, raw, ret);
+	case JSON_ARRAY:
+		return refuse(self, name, "an array");
+	case JSON_OBJECT:
+		break;
+	}
+	return refuse(self, name, "an object");
+}
+
+static bool bind_all(struct lookup *lookup, struct lookup_frame *self)
+{
+	struct run *run = self->base.run;
+	struct names names = {run, self->base.activation, SLOT_UNBOUND, VALUE_NONE, false};
+	self->values = arena_alloc(
+			run->arena, lookup->spec.parameter_count * sizeof(*self->values));
+	if (!self->values)
+		return out_of_memory(self);
+	for (size_t i = 0; i < lookup->spec.parameter_count; i++) {
+		struct value value;
+		if (!names_value(&names, lookup->parameters[i], &value, &self->base.frame.outcome))
+			return false;
+		if (!bind_value(self, lookup->spec.parameters[i], value.text, &self->values[i]))
+			return false;
+	}
+	return true;
+}
+
+/* The job has ended: what it held is given back now, whoever still wants the answer. */
+static enum progress take_row(struct lookup_frame *self)
+{
+	struct lookup *lookup = lookup_of(&self->base);
+	struct job *job = self->job;
+	struct outcome outcome = job->frame.outcome;
+	permit_release(&self->permit);
+	if (job->result)
+		run_hold_blob(self->base.run, &self->row, job->result);
+	job->result = NULL;
+	if (outcome.status == STATUS_NOT_FOUND && lookup->missing_is_null)
+		outcome = outcome_ok(value_of(TEXT("null")));
+	return frame_done(&self->base.frame, outcome);
+}
+
+static enum progress run_job(struct lookup_frame *self)
+{
+	struct lookup *lookup = lookup_of(&self->base);
+	struct run *run = self->base.run;
+	run->queue_ns += self->permit.waited_ns;
+	self->job = arena_zalloc(run->arena, lookup->database->job_size);
+	if (!self->job) {
+		permit_release(&self->permit);
+		return frame_done(&self->base.frame, run_out_of_memory());
+	}
+	lookup->database->ops->job_init(self->job, lookup->query, run->arena, &self->base.frame,
+			self->base.frame.scope);
+	self->job->values = self->values;
+	return frame_start(&self->job->frame) == DONE ? take_row(self) : PENDING;
+}
+
+static enum progress permitted(struct lookup_frame *self)
+{
+	struct outcome outcome = self->permit.frame.outcome;
+	if (outcome.status == STATUS_OK)
+		return run_job(self);
+	if (outcome.status == STATUS_RESOURCE_EXHAUSTED)
+		return stage_fail(&self->base, STATUS_RESOURCE_EXHAUSTED, "the queue is full");
+	return frame_done(&self->base.frame, outcome);
+}
+
+static enum progress lookup_start(struct frame *frame)
+{
+	struct lookup_frame *self = container_of(frame, struct lookup_frame, base.frame);
+	struct lookup *lookup = lookup_of(&self->base);
+	if (!self->base.run->may_wait)
+		return stage_may_not_wait(&self->base);
+	if (!bind_all(lookup, self))
+		return DONE;
+	permit_init(&self->permit, &lookup->semaphore, frame, frame->scope);
+	return frame_start(&self->permit.frame) == DONE ? permitted(self) : PENDING;
+}
+
+static enum progress lookup_resume(struct frame *frame, struct frame *child)
+{
+	struct lookup_frame *self = container_of(frame, struct lookup_frame, base.frame);
+	return child == &self->permit.frame ? permitted(self) : take_row(self);
+}
+
+/* What `:name` is bound to: `params` says, or else it is ${name}. */
+static struct template *parameter(struct compiler *compiler, struct text name,
+		const struct option_map *params, struct place place)
+{
+	const struct option_value *given = params ? option_find(params, name) : NULL;
+	if (given)
+		return compile_template(compiler, given->template);
+	struct text written = arena_format(compiler->arena, "${%.*s}", TEXT_ARG(name));
+	struct template *template =
+			template_compile(written, false, place, compiler->arena, compiler->diag);
+	return template ? compile_template(compiler, template) : NULL;
+}
+
+static void check_params(struct compiler *compiler, const struct lookup *lookup,
+		const struct option_map *params)
+{
+	for (size_t i = 0; params && i < params->count; i++) {
+		struct nearest nearest;
+		bool known = false;
+		nearest_init(&nearest, params->values[i].name);
+		for (size_t k = 0; k < lookup->spec.parameter_count; k++) {
+			known |= text_equal(lookup->spec.parameters[k], params->values[i].name);
+			nearest_see(&nearest, lookup->spec.parameters[k]);
+		}
+		if (!known)
+			diag_error(compiler->diag, params->values[i].place,
+					"the query has no \":%.*s\"%s",
+					TEXT_ARG(params->values[i].name),
+					nearest_hint(&nearest, compiler->arena));
+	}
+}
+
+static void compile_parameters(
+		struct compiler *compiler, struct lookup *lookup, const struct option_map *options)
+{
+	const struct option_map *params = option_get(options, "params")->map;
+	int count = sql_parameters(lookup->spec.sql, compiler->arena, &lookup->spec.parameters);
+	lookup->spec.parameter_count = count > 0 ? (size_t)count : 0;
+	lookup->parameters = arena_zalloc(compiler->arena,
+			(lookup->spec.parameter_count + 1) * sizeof(*lookup->parameters));
+	if (count < 0 || !lookup->parameters) {
+		diag_error(compiler->diag, lookup->spec.place, "out of memory");
+		return;
+	}
+	for (size_t i = 0; i < lookup->spec.parameter_count; i++)
+		lookup->parameters[i] = parameter(
+				compiler, lookup->spec.parameters[i], params, lookup->spec.place);
+	check_params(compiler, lookup, params);
+}
+
+static void compile_columns(
+		struct compiler *compiler, struct lookup *lookup, const struct option_list *columns)
+{
+	if (!columns)
+		return;
+	struct text *names = arena_alloc(compiler->arena, columns->count * sizeof(*names));
+	if (!names) {
+		diag_error(compiler->diag, columns->place, "out of memory");
+		return;
+	}
+	for (size_t i = 0; i < columns->count; i++)
+		names[i] = columns->values[i].text;
+	lookup->spec.json_columns = names;
+	lookup->spec.json_column_count = columns->count;
+}
+
+enum { ROWS_FIRST, ROWS_ALL };
+enum { MISSING_ERROR, MISSING_NULL };
+
+static const char *const rows_choices[] = {"first", "all", NULL};
+static const char *const missing_choices[] = {"error", "null", NULL};
+
+static void compile_bounds(
+		struct compiler *compiler, struct lookup *lookup, const struct option_map *options)
+{
+	const struct option_value *concurrency = option_get(options, "concurrency");
+	uint32_t connections = lookup->database->connections;
+	uint32_t permits = concurrency->given ? (uint32_t)concurrency->number : connections;
+	if (permits > connections)
+		diag_warning(compiler->diag, concurrency->place,
+				"\"concurrency\" is over the %u connections of \"%s\": what is "
+				"over waits inside it",
+				connections, lookup->database->name);
+	semaphore_init(&lookup->semaphore, compiler->context->async, permits,
+			(uint32_t)option_number(options, "queue"));
+}
+
+static void lookup_compile(
+		struct compiler *compiler, struct stage *stage, const struct option_map *options)
+{
+	struct lookup *lookup = container_of(stage, struct lookup, stage);
+	const struct option_value *query = option_get(options, "query");
+	lookup->database = compile_database(compiler, option_get(options, "in"));
+	lookup->missing_is_null = option_get(options, "missing")->choice == MISSING_NULL;
+	lookup->spec = (struct query_spec){
+			.sql = query->text,
+			.place = query->place,
+			.stage = stage->path,
+			.all_rows = option_get(options, "rows")->choice == ROWS_ALL,
+			.rows_max = (uint32_t)option_number(options, "max_rows"),
+	};
+	compile_columns(compiler, lookup, option_get(options, "json")->list);
+	compile_parameters(compiler, lookup, options);
+	if (!lookup->database)
+		return;
+	compile_bounds(compiler, lookup, options);
+	lookup->query = lookup->database->ops->query_new(lookup->database, &lookup->spec);
+	if (!lookup->query)
+		diag_error(compiler->diag, options->place, "out of memory");
+}
+
+static void lookup_write_stats(const struct stage *stage, struct buffer *buffer)
+{
+	const struct lookup *lookup = container_of(stage, struct lookup, stage);
+	const struct semaphore *semaphore = &lookup->semaphore;
+	buffer_append_format(buffer,
+			"\"running\":%" PRIu32 ",\"running_highest\":%" PRIu32
+			",\"permits\":%" PRIu32 ",\"waiting\":%" PRIu32
+			",\"waiting_highest\":%" PRIu32 ",\"granted\":%" PRIu64
+			",\"refused\":%" PRIu64 ",\"waited_us\":%" PRIu64,
+			semaphore->held,
+			lookup->database->ops->query_running_highest(lookup->query),
+			semaphore->permits, semaphore->waiting, semaphore->waiting_highest,
+			semaphore->granted, semaphore->refused, semaphore->waited_ns / 1000);
+}
+
+const struct option lookup_options[] = {
+		{.key = "in",
+				.kind = OPTION_RESOURCE,
+				.resource = "database",
+				.required = true,
+				.help = "the database to ask"},
+		{.key = "query",
+				.kind = OPTION_QUERY,
+				.required = true,
+				.help = "SQL; `:name` is bound to ${name}"},
+		{.key = "params",
+				.kind = OPTION_TEMPLATES,
+				.help = "what `:name` is bound to, where it is not ${name}"},
+		{.key = "json",
+				.kind = OPTION_WORD,
+				.list = true,
+				.help = "columns whose text is JSON"},
+		{.key = "rows",
+				.kind = OPTION_CHOICE,
+				.choices = rows_choices,
+				.fallback = "first",
+				.help = "`first`: the first row, an object; `all`: an array of "
+					"all"},
+		{.key = "max_rows",
+				.kind = OPTION_NUMBER,
+				.fallback = "1000",
+				.min = 1,
+				.max = 1000000,
+				.help = "with `rows: all`; more is INTERNAL"},
+		{.key = "missing",
+				.kind = OPTION_CHOICE,
+				.choices = missing_choices,
+				.fallback = "error",
+				.help = "`null`: no row is null and not NOT_FOUND"},
+		{.key = "concurrency",
+				.kind = OPTION_NUMBER,
+				.min = 1,
+				.max = 1000,
+				.help = "how many run at once; the database's connections if not "
+					"given"},
+		{.key = "queue",
+				.kind = OPTION_NUMBER,
+				.fallback = "1000",
+				.max = 1000000000,
+				.help = "how many wait; beyond it RESOURCE_EXHAUSTED"},
+		{.key = NULL},
+};
+
+const struct stage_type lookup_type = {
+		.name = "lookup",
+		.stage_size = sizeof(struct lookup),
+		.frame_size = sizeof(struct lookup_frame),
+		.ops = {.start = lookup_start, .resume = lookup_resume},
+		.compile = lookup_compile,
+		.write_stats = lookup_write_stats,
+};

@@ -1,0 +1,279 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Pipelines are compiled callee first, so that a call knows the shape of what it calls; meeting one
+ * that is still being compiled is a circle.
+ */
+#include "pipeline/stages/pipeline.h"
+
+#include <inttypes.h>
+
+#include "pipeline/base/arena.h"
+#include "pipeline/base/buffer.h"
+#include "pipeline/stages/cache.h"
+#include "pipeline/stages/call.h"
+#include "pipeline/stages/compiler.h"
+#include "pipeline/stages/steps.h"
+
+/* Ends between two looks at the median. */
+#define MEDIAN_EVERY 256
+
+const struct option pipeline_options[] = {
+		{.key = "takes",
+				.kind = OPTION_TYPES,
+				.help = "what the body holds: names and their types"},
+		{.key = "deadline",
+				.kind = OPTION_DURATION,
+				.min = 1000000,
+				.help = "the longest that a request may take"},
+		{.key = "steps",
+				.kind = OPTION_STEPS,
+				.required = true,
+				.min = 1,
+				.variants = stage_variants,
+				.help = "stages, run in this order"},
+		{.key = "reply",
+				.kind = OPTION_TEMPLATES,
+				.help = "the reply's members; without it the last step's value"},
+		{.key = NULL},
+};
+
+/* Taken fields have the first slots, in their order, so that activation_take() needs no table. */
+static void name_fields(struct compiler *compiler, const struct pipeline *pipeline)
+{
+	for (size_t i = 0; i < pipeline->type_count; i++)
+		(void)compile_name(compiler, pipeline->types[i].name);
+}
+
+static void compile(struct compiler *outer, struct pipeline *pipeline)
+{
+	struct level level = {.pipeline = pipeline};
+	struct compiler compiler = *outer;
+	compiler.pipeline = pipeline;
+	compiler.level = &level;
+	compiler.path = pipeline->name;
+	compiler.depth = 0;
+	pipeline->state = PIPELINE_COMPILING;
+	name_fields(&compiler, pipeline);
+	const struct option_value *reply = option_get(pipeline->options, "reply");
+	pipeline->steps = compile_steps(&compiler, option_get(pipeline->options, "steps"),
+			reply->given ? &pipeline->reply : NULL);
+	pipeline->reply = compile_templates(&compiler, reply->map);
+	pipeline->layout = level.layout;
+	pipeline->state = PIPELINE_COMPILED;
+}
+
+const struct pipeline *compile_pipeline(struct compiler *compiler, const struct option_value *name)
+{
+	struct pipeline *pipeline = pipelines_find(compiler->pipelines, name->text);
+	if (!pipeline) {
+		struct nearest nearest;
+		nearest_init(&nearest, name->text);
+		for (size_t i = 0; i < compiler->pipelines->count; i++)
+			nearest_see(&nearest, compiler->pipelines->all[i].name);
+		diag_error(compiler->diag, name->place, "there is no pipeline \"%.*s\"%s",
+				TEXT_ARG(name->text), nearest_hint(&nearest, compiler->arena));
+		return NULL;
+	}
+	if (pipeline->state == PIPELINE_COMPILING) {
+		diag_error(compiler->diag, name->place,
+				"pipelines call each other in a circle: \"%.*s\" calls \"%.*s\"",
+				TEXT_ARG(compiler->pipeline->name), TEXT_ARG(pipeline->name));
+		return NULL;
+	}
+	if (pipeline->state == PIPELINE_NEW)
+		compile(compiler, pipeline);
+	return pipeline;
+}
+
+static void read_options(struct pipeline *pipeline, const struct option_value *value)
+{
+	const struct option_value *takes = option_get(value->map, "takes");
+	pipeline->name = value->name;
+	pipeline->place = value->place;
+	pipeline->options = value->map;
+	pipeline->deadline = option_number(value->map, "deadline");
+	pipeline->takes = takes->given;
+	pipeline->types = takes->types;
+	pipeline->type_count = takes->type_count;
+}
+
+/* Nothing has run, so there is no flight to wait for. */
+static struct pipelines *drop(struct pipelines *pipelines)
+{
+	scope_deinit(&pipelines->scope);
+	pipelines_free(pipelines);
+	return NULL;
+}
+
+struct pipelines *pipelines_compile(const struct option_map *map,
+		const struct stages_context *context, scope_idle_fn on_idle)
+{
+	size_t errors = context->diag->errors;
+	struct pipelines *pipelines = arena_zalloc(context->arena, sizeof(*pipelines));
+	struct pipeline *all = arena_zalloc(context->arena, map->count * sizeof(*all));
+	if (!pipelines || !all) {
+		diag_error(context->diag, map->place, "out of memory");
+		return NULL;
+	}
+	pipelines->all = all;
+	pipelines->count = map->count;
+	scope_init_root(&pipelines->scope, context->async, NULL, NULL, SCOPE_FOREVER, on_idle);
+	for (size_t i = 0; i < map->count; i++) {
+		all[i].index = (uint32_t)i;
+		read_options(&all[i], &map->values[i]);
+	}
+	struct compiler compiler = {.arena = context->arena,
+			.diag = context->diag,
+			.context = context,
+			.pipelines = pipelines};
+	for (size_t i = 0; i < map->count; i++) {
+		if (all[i].state == PIPELINE_NEW)
+			compile(&compiler, &all[i]);
+	}
+	cache_warn_of_alike_keys(pipelines, context->diag);
+	return context->diag->errors > errors ? drop(pipelines) : pipelines;
+}
+
+void pipelines_close(struct pipelines *pipelines, enum reason reason)
+{
+	scope_cancel(&pipelines->scope, reason);
+	scope_close(&pipelines->scope);
+}
+
+void pipelines_free(struct pipelines *pipelines)
+{
+	for (struct stage *stage = pipelines->stages; stage; stage = stage->next) {
+		if (stage->type->free)
+			stage->type->free(stage);
+	}
+}
+
+struct pipeline *pipelines_find(const struct pipelines *pipelines, struct text name)
+{
+	for (size_t i = 0; i < pipelines->count; i++) {
+		if (text_equal(pipelines->all[i].name, name))
+			return &pipelines->all[i];
+	}
+	return NULL;
+}
+
+struct activation *pipeline_enter(const struct pipeline *pipeline, void *memory, struct run *run,
+		struct value body, struct outcome *ret_outcome)
+{
+	struct activation *activation = activation_init(memory, &pipeline->layout);
+	activation->body = body;
+	if (!activation_take(activation, pipeline->types, pipeline->type_count, body, run,
+			    ret_outcome))
+		return NULL;
+	return activation;
+}
+
+enum progress pipeline_start(const struct pipeline *pipeline, struct run *run,
+		struct activation *activation, struct frame *parent, struct scope *scope)
+{
+	return stage_start(pipeline->steps, run, activation, parent, scope);
+}
+
+struct outcome pipeline_outcome(const struct pipeline *pipeline, struct activation *activation)
+{
+	return stage_outcome(&stage_frame_of(activation, pipeline->steps)->frame);
+}
+
+static void visit_steps(const struct stage *stage, const struct activation *activation,
+		uint64_t flight, stage_visit_fn visit, void *user);
+
+static void visit_stage(const struct stage *stage, const struct activation *activation,
+		uint64_t flight, stage_visit_fn visit, void *user)
+{
+	const struct stage_frame *frame = stage_frame_of(activation, stage);
+	if (frame->started == 0)
+		return;
+	visit(user, frame, flight);
+	struct stage_below below =
+			stage->type->below ? stage->type->below(frame) : (struct stage_below){0};
+	if (below.steps && below.activation)
+		visit_steps(below.steps, below.activation, below.flight ? below.flight : flight,
+				visit, user);
+}
+
+static void visit_steps(const struct stage *stage, const struct activation *activation,
+		uint64_t flight, stage_visit_fn visit, void *user)
+{
+	const struct steps *steps = container_of(stage, struct steps, stage);
+	for (size_t i = 0; i < steps->count; i++)
+		visit_stage(steps->steps[i].stage, activation, flight, visit, user);
+}
+
+void pipeline_visit(const struct pipeline *pipeline, const struct activation *activation,
+		stage_visit_fn visit, void *user)
+{
+	visit_steps(pipeline->steps, activation, 0, visit, user);
+}
+
+void pipeline_count(struct pipeline *pipeline, enum status status, uint64_t us)
+{
+	pipeline->stats.ended[status]++;
+	/* What was refused says nothing of how long an answer takes, and comes in floods that would
+	 * drown what does. */
+	if (status != STATUS_RESOURCE_EXHAUSTED && status != STATUS_INVALID_ARGUMENT)
+		histogram_record(&pipeline->stats.latency_us, us);
+}
+
+uint64_t pipeline_median_us(struct pipeline *pipeline)
+{
+	struct pipeline_stats *stats = &pipeline->stats;
+	if (stats->latency_us.count >= stats->median_at + MEDIAN_EVERY || stats->median_at == 0) {
+		stats->median_us = histogram_quantile(&stats->latency_us, 0.5);
+		stats->median_at = stats->latency_us.count;
+	}
+	return stats->median_us;
+}
+
+static void write_ended(const struct pipeline_stats *stats, struct buffer *buffer)
+{
+	bool any = false;
+	buffer_append(buffer, TEXT("\"ended\":{"));
+	for (int status = 0; status < STATUS_COUNT; status++) {
+		if (stats->ended[status] == 0)
+			continue;
+		struct text name = status_text((enum status)status);
+		buffer_append_format(buffer, "%s\"%.*s\":%" PRIu64, any ? "," : "", TEXT_ARG(name),
+				stats->ended[status]);
+		any = true;
+	}
+	buffer_append_char(buffer, '}');
+}
+
+static void write_stages(const struct pipelines *pipelines, const struct pipeline *pipeline,
+		struct buffer *buffer)
+{
+	bool any = false;
+	buffer_append(buffer, TEXT(",\"stages\":{"));
+	for (const struct stage *stage = pipelines->stages; stage; stage = stage->next) {
+		if (!stage->type->write_stats || stage->pipeline != pipeline)
+			continue;
+		buffer_append_format(buffer, "%s\"%.*s\":{", any ? "," : "", TEXT_ARG(stage->path));
+		stage->type->write_stats(stage, buffer);
+		buffer_append_char(buffer, '}');
+		any = true;
+	}
+	buffer_append_char(buffer, '}');
+}
+
+void pipelines_write_stats(const struct pipelines *pipelines, struct buffer *buffer)
+{
+	for (size_t i = 0; i < pipelines->count; i++) {
+		const struct pipeline *pipeline = &pipelines->all[i];
+		const struct histogram *latency = &pipeline->stats.latency_us;
+		buffer_append_format(
+				buffer, "%s\"%.*s\":{", i > 0 ? "," : "", TEXT_ARG(pipeline->name));
+		write_ended(&pipeline->stats, buffer);
+		buffer_append_format(buffer,
+				",\"us\":{\"p50\":%" PRIu64 ",\"p90\":%" PRIu64 ",\"p99\":%" PRIu64
+				",\"max\":%" PRIu64 "}",
+				histogram_quantile(latency, 0.5), histogram_quantile(latency, 0.9),
+				histogram_quantile(latency, 0.99), latency->max);
+		write_stages(pipelines, pipeline, buffer);
+		buffer_append_char(buffer, '}');
+	}
+}

@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/*
+ * The pipelines of one configuration, compiled: trees of stages, the objects that all their runs
+ * share (flights, semaphores), and what is counted for each.
+ */
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "pipeline/async/scope.h"
+#include "pipeline/base/histogram.h"
+#include "pipeline/base/options.h"
+#include "pipeline/base/template.h"
+#include "pipeline/stages/activation.h"
+#include "pipeline/wire/status.h"
+
+struct arena_pool;
+struct async;
+struct buffer;
+struct cache;
+struct database;
+struct run;
+struct source;
+struct stage;
+struct stage_frame;
+
+struct pipeline_stats {
+	uint64_t ended[STATUS_COUNT];
+	struct histogram latency_us;
+	uint64_t median_us; /* as it was when `median_at` requests had ended */
+	uint64_t median_at;
+};
+
+/* NEW -> COMPILING -> COMPILED; met while COMPILING it is a circle. */
+enum pipeline_state { PIPELINE_NEW, PIPELINE_COMPILING, PIPELINE_COMPILED };
+
+struct pipeline {
+	struct text name;
+	struct place place;
+	uint32_t index;
+	enum pipeline_state state;
+	const struct option_map *options;
+	uint64_t deadline; /* a duration; 0: none of its own */
+	bool takes;
+	const struct field_type *types;
+	size_t type_count;
+	struct template_map reply;
+	const struct stage *steps;
+	struct layout layout;
+	unsigned depth;
+	struct pipeline_stats stats;
+};
+
+/* What compiling needs from outside. All borrowed for as long as the pipelines live. */
+struct stages_context {
+	struct async *async;
+	struct arena *arena; /* the configuration's */
+	struct diag *diag;
+	struct arena_pool *flights; /* arenas for flights */
+	const struct json_limits *limits;
+	uint64_t max_deadline; /* the ceiling of flights in a pipeline without a deadline */
+	uint64_t waiters_max;  /* limits.in_flight */
+	/* Resources by name. NULL: there is none. each() hands every name of a kind to
+	 * nearest_see(). */
+	struct cache *(*cache)(void *user, struct text name);
+	struct database *(*database)(void *user, struct text name);
+	struct source *(*source)(void *user, struct text name);
+	void (*each)(void *user, const char *kind, struct nearest *nearest);
+	void *user;
+};
+
+struct pipelines {
+	struct pipeline *all; /* in the file's order */
+	size_t count;
+	struct stage *stages;
+	struct scope scope; /* of their flights; FOREVER */
+};
+
+/* The table of one entry of a configuration's `pipelines`. */
+extern const struct option pipeline_options[];
+
+/*
+ * Compiles all, into the context's arena. NULL when there is any error. on_idle: of the scope of
+ * their flights, when pipelines_close() was called and the last has ended.
+ */
+struct pipelines *pipelines_compile(const struct option_map *map,
+		const struct stages_context *context, scope_idle_fn on_idle);
+
+/* Cancels all flights, for good. on_idle comes when their work has ended. */
+void pipelines_close(struct pipelines *pipelines, enum reason reason);
+
+/* Frees what is not in the arena. No run and no flight may be left. */
+void pipelines_free(struct pipelines *pipelines);
+
+/* NULL: there is none of that name. */
+struct pipeline *pipelines_find(const struct pipelines *pipelines, struct text name);
+
+/*
+ * Lays out a run of pipeline in memory (cleared, layout_size() bytes) and checks body against what
+ * it takes. NULL: *ret_outcome is why not. pipeline_start() then starts its steps.
+ */
+struct activation *pipeline_enter(const struct pipeline *pipeline, void *memory, struct run *run,
+		struct value body, struct outcome *ret_outcome);
+enum progress pipeline_start(const struct pipeline *pipeline, struct run *run,
+		struct activation *activation, struct frame *parent, struct scope *scope);
+
+/* The outcome of pipeline_start()'s frame, once it is DONE or given to its parent's resume(). */
+struct outcome pipeline_outcome(const struct pipeline *pipeline, struct activation *activation);
+
+/*
+ * Hands out the frames of a run in the order of the file, each that was ever started; with the
+ * number of the flight it belongs to, or 0. They are read as they stand.
+ */
+typedef void (*stage_visit_fn)(void *user, const struct stage_frame *frame, uint64_t flight);
+void pipeline_visit(const struct pipeline *pipeline, const struct activation *activation,
+		stage_visit_fn visit, void *user);
+
+/* Counts the end of a request. */
+void pipeline_count(struct pipeline *pipeline, enum status status, uint64_t us);
+
+/* The median time of its requests, in microseconds; now and then looked at anew, so that asking is
+ * cheap. */
+uint64_t pipeline_median_us(struct pipeline *pipeline);
+
+/* Appends `"PIPELINE":{…},…` for `stats`. */
+void pipelines_write_stats(const struct pipelines *pipelines, struct buffer *buffer);

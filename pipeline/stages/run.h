@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/*
+ * What stages see of the request that they run for; of a flight, which runs for many, they see the
+ * same. Stages know no request and no client.
+ */
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "pipeline/async/frame.h"
+#include "pipeline/base/text.h"
+
+struct activation;
+struct arena;
+struct async;
+struct blob;
+struct json_limits;
+struct log;
+
+/* Something that a run keeps until it is over. Embedded in what is kept. */
+struct hold {
+	struct hold *next;
+	void (*release)(struct hold *hold);
+};
+
+struct blob_hold {
+	struct hold hold;
+	struct blob *blob;
+};
+
+struct run {
+	struct async *async;
+	struct arena *arena;
+	const struct json_limits *limits; /* for values that come from outside */
+	const struct log *log;
+	struct text id;		 /* for the log: the request's, or that of who started the flight */
+	struct text trace;	 /* passed on to sources; absent: none */
+	bool may_wait;		 /* false: what would wait, or start anything outside, is refused */
+	struct activation *root; /* of the pipeline, or of a cache's miss */
+	struct hold *holds;
+
+	/* The record, filled in by stages. */
+	struct text cache; /* the verdict of the first cache stage; absent: there was none */
+	uint32_t losers;
+	uint64_t wasted_ns;
+	uint64_t queue_ns; /* waited for permits */
+};
+
+/* Keeps hold until run_deinit(). */
+void run_hold(struct run *run, struct hold *hold);
+
+/* Takes over a reference to blob. */
+void run_hold_blob(struct run *run, struct blob_hold *hold, struct blob *blob);
+
+/* Releases all holds, newest first. Safe twice. */
+void run_deinit(struct run *run);
+
+/* RESOURCE_EXHAUSTED, for where no memory is left. */
+struct outcome run_out_of_memory(void);

@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/*
+ * A stage: one node of a compiled pipeline, and its frame: one run of it. For those who write
+ * stages.
+ *
+ * A new stage is a file with a `struct stage_type` and a line in the table of stages.c. Its own
+ * struct begins with a struct stage, its frame with a struct stage_frame. compile() reads the
+ * options, reports to diag, and may reach its nested steps, templates and resources only through
+ * compiler.h. Everything of a stage lives in the configuration's arena; free() is for what doesn't.
+ */
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "pipeline/async/frame.h"
+#include "pipeline/base/options.h"
+#include "pipeline/stages/activation.h"
+#include "pipeline/stages/run.h"
+
+struct buffer;
+struct compiler;
+struct stage;
+struct stage_frame;
+
+/* Steps that a stage runs, where, and the number of the flight that runs them (0: the run itself).
+ */
+struct stage_below {
+	const struct stage *steps;
+	const struct activation *activation; /* NULL: they have not run */
+	uint64_t flight;
+};
+
+struct stage_type {
+	const char *name;
+	const char *help;
+	const struct option *options;
+	size_t stage_size;
+	size_t frame_size;
+	struct frame_ops ops;
+	/* The options are of the type's table. Errors go to diag; what is half compiled is never
+	 * run. */
+	void (*compile)(struct compiler *compiler, struct stage *stage,
+			const struct option_map *options);
+	void (*free)(struct stage *stage); /* may be NULL */
+	/* What its frame has run below it. NULL: stages of this type have nothing below. */
+	struct stage_below (*below)(const struct stage_frame *frame);
+	/* Appends `"name":number` members for `stats`. May be NULL. */
+	void (*write_stats)(const struct stage *stage, struct buffer *buffer);
+};
+
+struct stage {
+	const struct stage_type *type;
+	struct text path;   /* `offer/2.fanout` */
+	size_t offset;	    /* of its frame in its activation */
+	struct stage *next; /* in the list of all of its configuration */
+	const struct pipeline *pipeline;
+};
+
+struct stage_frame {
+	struct frame frame;
+	const struct stage *stage;
+	struct run *run;
+	struct activation *activation;
+	uint64_t started; /* 0: never */
+	uint64_t ended;	  /* 0: not yet */
+};
+
+/* The frame of a stage that runs at most once in an activation. */
+struct stage_frame *stage_frame_of(const struct activation *activation, const struct stage *stage);
+
+/* Makes that frame, to be started. */
+struct stage_frame *stage_frame_init(const struct stage *stage, struct run *run,
+		struct activation *activation, struct frame *parent, struct scope *scope);
+
+/* Makes the frame and starts it. With DONE, stage_outcome() has it. */
+enum progress stage_start(const struct stage *stage, struct run *run, struct activation *activation,
+		struct frame *parent, struct scope *scope);
+
+/* For a parent whose child stage has ended: takes note of when, and gives the outcome, its fault
+ * naming the stage. */
+struct outcome stage_outcome(struct frame *child);
+
+/* DONE with an outcome that blames this stage. */
+enum progress stage_fail(struct stage_frame *frame, enum status status, const char *format, ...)
+		__attribute__((format(printf, 3, 4)));
+
+/* DONE with RESOURCE_EXHAUSTED, for a stage that would have to wait in a run that may not. */
+enum progress stage_may_not_wait(struct stage_frame *frame);
+
+/* Where a scope with a limit of its own ran out, or a child that was given all of it said so. */
+struct outcome stage_timed_out(struct stage_frame *frame, struct text stage);

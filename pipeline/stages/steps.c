@@ -1,0 +1,174 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The loop over the steps is here, so that a step costs no stack and a step that is DONE at once
+ * costs no queue.
+ */
+#include "pipeline/stages/steps.h"
+
+#include "pipeline/async/async.h"
+#include "pipeline/async/scope.h"
+#include "pipeline/base/arena.h"
+#include "pipeline/stages/compiler.h"
+
+struct steps_frame {
+	struct stage_frame base;
+	size_t at;
+	bool partial;
+	struct value last;
+};
+
+static enum progress reply(struct steps_frame *frame, const struct steps *steps)
+{
+	struct outcome outcome = outcome_ok(frame->last);
+	struct names names = {
+			frame->base.run, frame->base.activation, SLOT_UNBOUND, VALUE_NONE, false};
+	struct value value;
+	if (steps->reply) {
+		if (names_object(&names, steps->reply, &value, &outcome))
+			outcome = outcome_ok(value);
+	} else if (steps->count > 0) {
+		const struct stage *stage = steps->steps[steps->count - 1].stage;
+		outcome.blob = stage_frame_of(frame->base.activation, stage)->frame.outcome.blob;
+	}
+	outcome.partial = frame->partial;
+	return frame_done(&frame->base.frame, outcome);
+}
+
+/* Takes a step's outcome. True: go on to the next. */
+static bool take(struct steps_frame *frame, const struct step *step, struct outcome outcome)
+{
+	if (outcome.status != STATUS_OK) {
+		frame->base.frame.outcome = outcome;
+		return false;
+	}
+	frame->last = outcome.value;
+	frame->partial |= outcome.partial;
+	if (step->slot != SLOT_UNBOUND)
+		frame->base.activation->slots[step->slot] = outcome.value;
+	frame->at++;
+	return true;
+}
+
+static enum progress go_on(struct steps_frame *frame)
+{
+	const struct steps *steps = (const struct steps *)frame->base.stage;
+	while (frame->at < steps->count) {
+		const struct step *step = &steps->steps[frame->at];
+		struct stage_frame *child = stage_frame_of(frame->base.activation, step->stage);
+		if (stage_start(step->stage, frame->base.run, frame->base.activation,
+				    &frame->base.frame, frame->base.frame.scope) == PENDING)
+			return PENDING;
+		if (!take(frame, step, stage_outcome(&child->frame)))
+			return DONE;
+	}
+	return reply(frame, steps);
+}
+
+static enum progress steps_start(struct frame *frame)
+{
+	return go_on(container_of(frame, struct steps_frame, base.frame));
+}
+
+static enum progress steps_resume(struct frame *frame, struct frame *child)
+{
+	struct steps_frame *self = container_of(frame, struct steps_frame, base.frame);
+	const struct steps *steps = (const struct steps *)self->base.stage;
+	if (!take(self, &steps->steps[self->at], stage_outcome(child)))
+		return DONE;
+	return go_on(self);
+}
+
+const struct stage_type steps_type = {
+		.name = "steps",
+		.stage_size = sizeof(struct steps),
+		.frame_size = sizeof(struct steps_frame),
+		.ops = {.start = steps_start, .resume = steps_resume},
+};
+
+static struct stage *new_stage(
+		struct compiler *compiler, const struct stage_type *type, struct text path)
+{
+	struct stage *stage = arena_zalloc(compiler->arena, type->stage_size);
+	if (!stage)
+		return NULL;
+	stage->type = type;
+	stage->path = path;
+	stage->offset = compile_room(compiler, type->frame_size);
+	stage->pipeline = compiler->pipeline;
+	stage->next = compiler->pipelines->stages;
+	compiler->pipelines->stages = stage;
+	return stage;
+}
+
+/* A name that was read as a field of the body before this step gave it. */
+static void refuse_earlier_uses(struct compiler *compiler, const struct option_value *step,
+		const struct body_use *before)
+{
+	for (const struct body_use *use = compiler->level->uses; use && use != before;
+			use = use->next) {
+		if (text_equal(use->name, step->as))
+			diag_error(compiler->diag, use->place,
+					"\"%.*s\" is used before the step that gives it (line %u)",
+					TEXT_ARG(use->name), step->as_place.line);
+	}
+}
+
+static struct step compile_step(struct compiler *compiler, const struct option_value *value,
+		size_t number, const struct body_use *before)
+{
+	struct text outer_path = compiler->path;
+	struct text path = arena_format(compiler->arena, "%.*s/%zu.%.*s", TEXT_ARG(outer_path),
+			number, TEXT_ARG(value->name));
+	const struct stage_type *type = stage_type_find(value->name);
+	struct stage *stage = new_stage(compiler, type, path);
+	struct step step = {stage, SLOT_UNBOUND};
+	if (!stage || !path.data) {
+		diag_error(compiler->diag, value->place, "out of memory");
+		return step;
+	}
+	compiler->path = path;
+	type->compile(compiler, stage, value->map);
+	compiler->path = outer_path;
+	if (value->as.data) {
+		refuse_earlier_uses(compiler, value, before);
+		step.slot = compile_name(compiler, value->as);
+	}
+	return step;
+}
+
+static bool enter(struct compiler *compiler, struct place place)
+{
+	if (++compiler->depth > compiler->pipeline->depth)
+		compiler->pipeline->depth = compiler->depth;
+	if (compiler->depth <= NESTING_MAX)
+		return true;
+	diag_error(compiler->diag, place, "stages are nested deeper than %d", NESTING_MAX);
+	return false;
+}
+
+struct stage *compile_steps(struct compiler *compiler, const struct option_value *value,
+		const struct template_map *reply)
+{
+	const struct option_list *list = value->list;
+	struct stage *stage = new_stage(compiler, &steps_type, compiler->path);
+	struct step *steps = arena_zalloc(compiler->arena, list->count * sizeof(*steps));
+	if (!stage || !steps) {
+		diag_error(compiler->diag, value->place, "out of memory");
+		return stage;
+	}
+	struct name *names = compile_names(compiler);
+	const struct body_use *before = compiler->level->uses;
+	if (enter(compiler, value->place)) {
+		for (size_t i = 0; i < list->count; i++)
+			steps[i] = compile_step(compiler, &list->values[i], i + 1, before);
+	}
+	compiler->depth--;
+	struct steps *self = (struct steps *)stage;
+	self->steps = steps;
+	self->count = list->count;
+	self->reply = reply;
+	/* A pipeline's own names are seen by its reply, which is bound after its steps. */
+	if (compiler->level->outer || compiler->depth > 0)
+		compile_forget(compiler, names);
+	return stage;
+}

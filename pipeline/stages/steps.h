@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/*
+ * Steps in their order: the stage that stands for every list of steps, a pipeline's own and nested
+ * ones. It is written as a list and has no name in a configuration.
+ */
+#include "pipeline/stages/stage.h"
+
+/* A step, and where its value goes. */
+struct step {
+	struct stage *stage;
+	int32_t slot; /* SLOT_UNBOUND: its value has no name */
+};
+
+struct steps {
+	struct stage stage;
+	struct step *steps;
+	size_t count;
+	const struct template_map *reply; /* what the value is, if not the last step's; NULL */
+};
+
+extern const struct stage_type steps_type;
+
+/* The stages that a configuration may name: for option tables. Ends with a NULL name. */
+extern const struct option_variant stage_variants[];
+
+/* The type of that name; there is one for each variant that isn't marked as later. */
+const struct stage_type *stage_type_find(struct text name);
