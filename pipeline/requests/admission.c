@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What a request is given: how long it may take, whether it may wait, and, where it may not, how
+ * long to stay away. A limit refuses only what would wait; what needn't is served, so a hanging
+ * database is no outage of the cache.
+ */
+#include "pipeline/requests/internal.h"
+
+#define NS_PER_MS    UINT64_C(1000000)
+#define RETRY_MIN_MS 10
+
+uint64_t admission_deadline(const struct engine *engine, const struct pipeline *pipeline,
+		uint64_t budget_ms, uint64_t received)
+{
+	uint64_t limit = engine->limits.max_deadline;
+	if (pipeline->deadline && pipeline->deadline < limit)
+		limit = pipeline->deadline;
+	if (budget_ms == WIRE_BUDGET_NONE) {
+		if (!pipeline->deadline && engine->limits.deadline < limit)
+			limit = engine->limits.deadline;
+	} else if (budget_ms * NS_PER_MS < limit) {
+		limit = budget_ms * NS_PER_MS;
+	}
+	return received + limit;
+}
+
+bool admission_may_wait(const struct client *client)
+{
+	const struct engine *engine = client->engine;
+	return engine->counts.in_flight + engine->counts.reaping < engine->limits.in_flight &&
+	       client->in_flight < engine->limits.per_client && !account_full(&engine->account);
+}
+
+uint64_t admission_retry_ms(struct engine *engine, struct pipeline *pipeline)
+{
+	uint64_t quarter = pipeline ? pipeline_median_us(pipeline) / 4000 : 0;
+	uint64_t base = quarter > RETRY_MIN_MS ? quarter : RETRY_MIN_MS;
+	return base / 2 + random_below(&engine->async->random, base + 1);
+}

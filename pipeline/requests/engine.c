@@ -1,0 +1,193 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The entrances. Each message that is read ends in exactly one of: a reply, a client that is gone,
+ * a reply that could not be delivered; the counts say which.
+ */
+#include "pipeline/requests/engine.h"
+
+#include <assert.h>
+#include <inttypes.h>
+#include <stdlib.h>
+
+#include "pipeline/base/buffer.h"
+#include "pipeline/requests/internal.h"
+
+/* Arenas kept for the next request: enough for the requests of a few batches, 2 KiB each. */
+#define SPARE_ARENAS 1024
+
+struct engine *engine_new(struct async *async, const struct engine_limits *limits,
+		const struct engine_ops *ops, const struct log *log)
+{
+	struct engine *engine = calloc(1, sizeof(*engine));
+	if (!engine)
+		return NULL;
+	engine->async = async;
+	engine->limits = *limits;
+	engine->ops = *ops;
+	engine->log = log;
+	engine->account.max = limits->bytes;
+	arena_pool_init(&engine->arenas, &engine->account, SPARE_ARENAS);
+	random_hash_key(&async->random, &engine->hash_key);
+	link_init(&engine->clients);
+	link_init(&engine->stuck);
+	if (table_init(&engine->in_flight) < 0) {
+		free(engine);
+		return NULL;
+	}
+	return engine;
+}
+
+void engine_free(struct engine *engine)
+{
+	if (!engine)
+		return;
+	assert(engine_idle(engine) && list_empty(&engine->clients));
+	arena_pool_deinit(&engine->arenas);
+	table_deinit(&engine->in_flight);
+	free(engine);
+}
+
+void engine_use(struct engine *engine, const struct pipelines *pipelines, uint64_t generation)
+{
+	engine->pipelines = pipelines;
+	engine->generation = generation;
+}
+
+struct account *engine_account(struct engine *engine)
+{
+	return &engine->account;
+}
+
+struct arena_pool *engine_arenas(struct engine *engine)
+{
+	return &engine->arenas;
+}
+
+const struct engine_counts *engine_counts(const struct engine *engine)
+{
+	return &engine->counts;
+}
+
+static void refuse_malformed(struct engine *engine, struct client *client, struct text envelope,
+		struct text id, const char *problem, size_t bytes_in, uint64_t received)
+{
+	struct refusal refusal = {
+			.id = id,
+			.status = STATUS_INVALID_ARGUMENT,
+			.message = problem,
+			.bytes_in = bytes_in,
+			.received = received,
+			.told = true,
+	};
+	reply_refuse(engine, client, envelope, &refusal);
+}
+
+void engine_receive(struct engine *engine, struct client *client, struct text envelope,
+		struct text message, uint64_t received)
+{
+	struct wire_request wire;
+	const char *problem = wire_parse_request(message, &wire);
+	if (command_is_cancel(message)) {
+		if (!problem)
+			command_cancel(client, envelope, wire.id);
+		return;
+	}
+	engine->counts.read++;
+	if (problem)
+		refuse_malformed(
+				engine, client, envelope, wire.id, problem, message.size, received);
+	else if (wire.target.data[0] == '$')
+		command_receive(engine, client, envelope, &wire, message.size, received);
+	else
+		request_receive(engine, client, envelope, &wire, message, received);
+}
+
+void engine_receive_malformed(struct engine *engine, struct client *client, struct text envelope,
+		const char *problem)
+{
+	engine->counts.read++;
+	refuse_malformed(engine, client, envelope, (struct text){NULL, 0}, problem, 0,
+			engine->async->now);
+}
+
+void engine_receive_late(struct engine *engine)
+{
+	engine->counts.read++;
+	engine->counts.gone++;
+}
+
+void engine_drain(struct engine *engine)
+{
+	engine->draining = true;
+}
+
+/* Requests leave the list as they are answered, or stay, HELD, in their client's outbox. */
+static void cut_client(struct client *client)
+{
+	for (struct link *link = client->requests.next, *next; link != &client->requests;
+			link = next) {
+		struct request *request = container_of(link, struct request, link);
+		next = link->next;
+		if (request->state == REQUEST_RUNNING)
+			request_cut(request, DRAIN);
+	}
+}
+
+void engine_cut(struct engine *engine)
+{
+	for (struct link *link = engine->clients.next; link != &engine->clients; link = link->next)
+		cut_client(container_of(link, struct client, link));
+}
+
+void engine_drop(struct engine *engine)
+{
+	while (!list_empty(&engine->clients)) {
+		struct client *client = container_of(engine->clients.next, struct client, link);
+		outbox_drop(client, &engine->counts.undelivered);
+		client_gone(client);
+	}
+}
+
+bool engine_answered(const struct engine *engine)
+{
+	return engine->counts.in_flight == 0;
+}
+
+bool engine_idle(const struct engine *engine)
+{
+	return engine->counts.in_flight == 0 && engine->counts.reaping == 0;
+}
+
+static void write_by_status(const struct engine_counts *counts, struct buffer *buffer)
+{
+	bool any = false;
+	buffer_append(buffer, TEXT("\"ended\":{"));
+	for (int status = 0; status < STATUS_COUNT; status++) {
+		if (counts->by_status[status] == 0)
+			continue;
+		struct text name = status_text((enum status)status);
+		buffer_append_format(buffer, "%s\"%.*s\":%" PRIu64, any ? "," : "", TEXT_ARG(name),
+				counts->by_status[status]);
+		any = true;
+	}
+	buffer_append_char(buffer, '}');
+}
+
+void engine_write_stats(const struct engine *engine, struct buffer *buffer)
+{
+	const struct engine_counts *counts = &engine->counts;
+	buffer_append_format(buffer,
+			"\"read\":%" PRIu64 ",\"answered\":%" PRIu64 ",\"gone\":%" PRIu64
+			",\"undelivered\":%" PRIu64 ",\"cancelled\":%" PRIu64
+			",\"in_flight\":%" PRIu64 ",\"in_flight_highest\":%" PRIu64
+			",\"reaping\":%" PRIu64 ",\"outboxes\":%" PRIu64 ",\"clients\":%" PRIu64
+			",\"bytes\":%zu,\"bytes_highest\":%zu,\"bytes_max\":%zu,",
+			counts->read, counts->answered, counts->gone, counts->undelivered,
+			counts->cancelled, counts->in_flight, counts->in_flight_highest,
+			counts->reaping, counts->outboxes, counts->clients, engine->account.used,
+			engine->account.peak, engine->account.max);
+	write_by_status(counts, buffer);
+	buffer_append(buffer, TEXT(",\"pipelines\":{"));
+	pipelines_write_stats(engine->pipelines, buffer);
+	buffer_append_char(buffer, '}');
+}

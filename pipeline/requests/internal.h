@@ -1,0 +1,149 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/*
+ * What the files of this room share, and nobody outside it sees.
+ */
+#include "pipeline/async/async.h"
+#include "pipeline/async/scope.h"
+#include "pipeline/base/hash.h"
+#include "pipeline/base/list.h"
+#include "pipeline/base/table.h"
+#include "pipeline/requests/engine.h"
+#include "pipeline/stages/pipeline.h"
+#include "pipeline/stages/run.h"
+#include "pipeline/wire/wire.h"
+
+/*
+ * Where a request is. RUNNING -> HELD when its reply waits in the outbox; both are in flight, known
+ * by id. -> ENDED when its reply has left; its memory goes when its scope is idle too.
+ */
+enum request_state { REQUEST_RUNNING, REQUEST_HELD, REQUEST_ENDED };
+
+struct request {
+	struct frame frame; /* owner of the scope */
+	struct scope scope;
+	struct run run;
+	struct arena arena;
+	struct engine *engine;
+	struct client *client; /* NULL once it has ended */
+	struct pipeline *pipeline;
+	struct activation *activation;
+	struct table_entry entry; /* among those in flight */
+	struct link link;	  /* in its client's list, while in flight */
+	struct link outbox;	  /* in its client's outbox, while HELD */
+	struct reply *reply;	  /* while HELD */
+	uint64_t received;
+	uint64_t generation;
+	struct text envelope;
+	struct text id;
+	size_t bytes_in;
+	enum request_state state;
+	bool listed; /* in flight: in the table and its client's list */
+	bool idle;   /* nothing goes on in its scope */
+};
+
+/* OPEN -> GONE; freed when no request points at it. */
+struct client {
+	struct engine *engine;
+	void *connection;
+	uint64_t number;
+	struct link link;     /* among all clients */
+	struct link stuck;    /* among those with an outbox */
+	struct link requests; /* in flight */
+	struct link outbox;   /* HELD requests, oldest first */
+	struct timer stall;
+	uint64_t in_flight;
+};
+
+/* A reply that leaves at the end of the batch. */
+struct departure {
+	struct client *client;
+	struct reply *reply;
+};
+
+/* As many as a door may read in one turn, or they leave in several parts. */
+#define BATCH_MAX 256
+
+struct engine {
+	struct async *async;
+	struct engine_limits limits;
+	struct engine_ops ops;
+	const struct log *log;
+	const struct pipelines *pipelines;
+	uint64_t generation;
+	struct account account;
+	struct arena_pool arenas;
+	struct hash_key hash_key;
+	struct table in_flight; /* requests, by client and id */
+	struct link clients;
+	struct link stuck;
+	uint64_t client_numbers;
+	bool draining;
+	struct engine_counts counts;
+	bool batching;
+	size_t batched;
+	struct departure batch[BATCH_MAX];
+};
+
+/* in_flight.c: requests in flight, by client, envelope and id. */
+struct request *in_flight_find(const struct client *client, struct text envelope, struct text id);
+void in_flight_add(struct request *request);
+/* Harmless for one that is not in flight. */
+void in_flight_remove(struct request *request);
+
+/* admission.c */
+/* The absolute deadline: the earliest of budget, the pipeline's own and the longest allowed;
+ * without the first two, the usual one. */
+uint64_t admission_deadline(const struct engine *engine, const struct pipeline *pipeline,
+		uint64_t budget_ms, uint64_t received);
+bool admission_may_wait(const struct client *client);
+/* How long to stay away, in milliseconds: a quarter of the pipeline's median time, at least 10,
+ * give or take half. pipeline may be NULL. */
+uint64_t admission_retry_ms(struct engine *engine, struct pipeline *pipeline);
+
+/* request.c */
+void request_receive(struct engine *engine, struct client *client, struct text envelope,
+		const struct wire_request *wire, struct text message, uint64_t received);
+/* Ends a request that is RUNNING, for that reason, with a reply where one is due. */
+void request_cut(struct request *request, enum reason reason);
+/* Its reply has left, or never will: it is in flight no more. */
+void request_leave(struct request *request);
+
+/* reply.c */
+/* How a reply that was due left: taken or GONE, with the BATCH, HELD in the outbox, or DROPPED. */
+enum left { LEFT_TAKEN, LEFT_BATCH, LEFT_HELD, LEFT_GONE, LEFT_DROPPED };
+/* Answers a request with an outcome, and tells of it. may_hold: it may wait in the outbox. */
+enum left reply_request(struct request *request, const struct outcome *outcome, enum reason reason,
+		bool may_hold);
+/* Answers what never became a request. id may be absent. */
+struct refusal {
+	struct text id;
+	struct text trace;
+	struct pipeline *pipeline;
+	enum status status;
+	const char *message; /* NULL: OK, without a body */
+	struct wire_reply_keys keys;
+	size_t bytes_in;
+	uint64_t received;
+	bool told; /* whether it is told of in telemetry; commands are not */
+};
+void reply_refuse(struct engine *engine, struct client *client, struct text envelope,
+		const struct refusal *refusal);
+
+/* batch.c */
+/* Keeps a reply to the end of the batch. False: there is none, or the reply can't wait for it. */
+bool batch_add(struct client *client, struct text envelope, struct reply *reply);
+void batch_flush(struct engine *engine);
+
+/* outbox.c */
+void outbox_add(struct request *request, struct reply *reply);
+void outbox_drop(struct client *client, uint64_t *count);
+
+/* command.c */
+/* Whether the target is `$cancel`, however the rest is written: it has no reply of its own. */
+bool command_is_cancel(struct text message);
+/* An unknown or ended id is ignored. */
+void command_cancel(struct client *client, struct text envelope, struct text id);
+/* Any other command. */
+void command_receive(struct engine *engine, struct client *client, struct text envelope,
+		const struct wire_request *wire, size_t bytes_in, uint64_t received);

@@ -1,0 +1,165 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Writing replies. Header and body are put together once, in the block that is sent; what is told
+ * of a request is told here too, because here is the only place that knows how it ended.
+ */
+#include "pipeline/requests/internal.h"
+
+#include "pipeline/base/buffer.h"
+
+#define REFUSAL_MAX 256
+
+struct message {
+	struct text id;
+	enum status status;
+	struct wire_reply_keys keys;
+	struct text body; /* absent: none */
+};
+
+static struct reply *write_reply(
+		struct engine *engine, struct client *client, const struct message *message)
+{
+	char header[WIRE_HEADER_MAX];
+	char *end = wire_write_reply(header, message->id, message->status, &message->keys,
+			message->body.data != NULL);
+	size_t size = (size_t)(end - header);
+	struct reply *reply = engine->ops.reserve(
+			engine->ops.door, client->connection, size + message->body.size);
+	if (!reply)
+		return NULL;
+	memcpy(reply->data, header, size);
+	if (message->body.size > 0)
+		memcpy(reply->data + size, message->body.data, message->body.size);
+	return reply;
+}
+
+static void count_end(
+		struct engine *engine, struct pipeline *pipeline, enum status status, uint64_t us)
+{
+	engine->counts.by_status[status]++;
+	if (pipeline)
+		pipeline_count(pipeline, status, us);
+}
+
+static uint64_t elapsed_us(const struct engine *engine, uint64_t received)
+{
+	return (engine->async->now - received) / 1000;
+}
+
+/* Hands a reply to the transport, or to the outbox where it may wait and there is room. */
+static enum left send(struct engine *engine, struct client *client, struct text envelope,
+		struct reply *reply, struct request *holder)
+{
+	bool behind = holder && !list_empty(&client->outbox);
+	if (holder && !holder->listed && !behind && batch_add(client, envelope, reply))
+		return LEFT_BATCH;
+	enum sent sent = behind ? SENT_FULL
+				: engine->ops.send(engine->ops.door, client->connection, envelope,
+						  reply);
+	if (sent == SENT_TAKEN) {
+		engine->counts.answered++;
+		return LEFT_TAKEN;
+	}
+	if (sent == SENT_GONE) {
+		engine->counts.gone++;
+		return LEFT_GONE;
+	}
+	if (holder && (holder->listed || client->in_flight < engine->limits.per_client)) {
+		outbox_add(holder, reply);
+		return LEFT_HELD;
+	}
+	engine->ops.discard(engine->ops.door, reply);
+	engine->counts.undelivered++;
+	return LEFT_DROPPED;
+}
+
+static struct text error_body(struct arena *arena, const struct outcome *outcome)
+{
+	struct buffer buffer;
+	buffer_init_arena(&buffer, arena);
+	outcome_append_error(&buffer, outcome);
+	return buffer.failed ? TEXT("{\"error\":\"out of memory\"}") : buffer_text(&buffer);
+}
+
+static void tell(struct request *request, const struct message *message, enum reason reason,
+		size_t bytes_out)
+{
+	struct engine *engine = request->engine;
+	struct record record = {
+			.pipeline = request->pipeline,
+			.run = request->activation ? &request->run : NULL,
+			.id = request->id,
+			.trace = request->run.trace,
+			.client = request->client->number,
+			.generation = request->generation,
+			.status = message->status,
+			.reason = reason,
+			.us = message->keys.us,
+			.bytes_in = request->bytes_in,
+			.bytes_out = bytes_out,
+	};
+	count_end(engine, request->pipeline, message->status, message->keys.us);
+	engine->ops.observe(engine->ops.user, &record);
+}
+
+enum left reply_request(struct request *request, const struct outcome *outcome, enum reason reason,
+		bool may_hold)
+{
+	struct engine *engine = request->engine;
+	struct message message = {
+			.id = request->id,
+			.status = outcome->status,
+			.keys = {.us = elapsed_us(engine, request->received),
+					.cache = request->run.cache,
+					.partial = outcome->partial},
+	};
+	if (outcome->status == STATUS_RESOURCE_EXHAUSTED || reason == DRAIN)
+		message.keys.retry_ms = admission_retry_ms(engine, request->pipeline);
+	if (reason == GONE) {
+		engine->counts.gone++;
+		tell(request, &message, reason, 0);
+		return LEFT_GONE;
+	}
+	message.body = outcome->status == STATUS_OK ? outcome->value.text
+						    : error_body(&request->arena, outcome);
+	struct reply *reply = write_reply(engine, request->client, &message);
+	tell(request, &message, reason, reply ? reply->size : 0);
+	if (reply)
+		return send(engine, request->client, request->envelope, reply,
+				may_hold ? request : NULL);
+	engine->counts.undelivered++;
+	return LEFT_DROPPED;
+}
+
+void reply_refuse(struct engine *engine, struct client *client, struct text envelope,
+		const struct refusal *refusal)
+{
+	char text[REFUSAL_MAX];
+	struct message message = {
+			.id = refusal->id, .status = refusal->status, .keys = refusal->keys};
+	message.keys.us = elapsed_us(engine, refusal->received);
+	if (refusal->message) {
+		int size = snprintf(text, sizeof(text), "{\"error\":\"%s\"}", refusal->message);
+		message.body = (struct text){text, (size_t)size};
+	}
+	struct reply *reply = write_reply(engine, client, &message);
+	if (refusal->told) {
+		struct record record = {
+				.pipeline = refusal->pipeline,
+				.id = refusal->id,
+				.trace = refusal->trace,
+				.client = client->number,
+				.generation = engine->generation,
+				.status = refusal->status,
+				.us = message.keys.us,
+				.bytes_in = refusal->bytes_in,
+				.bytes_out = reply ? reply->size : 0,
+		};
+		count_end(engine, refusal->pipeline, refusal->status, message.keys.us);
+		engine->ops.observe(engine->ops.user, &record);
+	}
+	if (reply)
+		(void)send(engine, client, envelope, reply, NULL);
+	else
+		engine->counts.undelivered++;
+}

@@ -1,0 +1,270 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A request from its message to the end of its work. One that is DONE at once never enters the
+ * table and arms no deadline. One that waits is in flight until its reply has left, and its memory
+ * stays until nothing goes on in its scope.
+ */
+#include "pipeline/requests/internal.h"
+
+static enum progress on_resume(struct frame *frame, struct frame *child);
+static void on_idle(struct scope *scope);
+
+static const struct frame_ops request_ops = {.resume = on_resume};
+
+static void request_free(struct request *request)
+{
+	struct engine *engine = request->engine;
+	run_deinit(&request->run);
+	struct arena arena = request->arena;
+	arena_pool_give(&engine->arenas, &arena);
+}
+
+void request_leave(struct request *request)
+{
+	in_flight_remove(request);
+	request->client = NULL;
+	request->state = REQUEST_ENDED;
+	if (request->idle)
+		request_free(request);
+	else
+		request->engine->counts.reaping++;
+}
+
+static void on_idle(struct scope *scope)
+{
+	struct request *request = container_of(scope, struct request, scope);
+	request->idle = true;
+	if (request->state != REQUEST_ENDED)
+		return;
+	request->engine->counts.reaping--;
+	request_free(request);
+}
+
+/* Its work is over, or not wanted any more: answers, and lets the rest of its scope end by itself.
+ */
+static void finish(struct request *request, const struct outcome *outcome, enum reason reason)
+{
+	enum left left = reply_request(request, outcome, reason, true);
+	if (reason != REASON_NONE)
+		scope_cancel(&request->scope, reason);
+	scope_close(&request->scope);
+	if (left != LEFT_HELD)
+		request_leave(request);
+}
+
+static enum status status_of(enum reason reason)
+{
+	if (reason == DEADLINE)
+		return STATUS_DEADLINE_EXCEEDED;
+	return reason == DRAIN ? STATUS_UNAVAILABLE : STATUS_CANCELLED;
+}
+
+void request_cut(struct request *request, enum reason reason)
+{
+	struct outcome outcome = outcome_status(status_of(reason));
+	if (reason == DRAIN)
+		outcome = outcome_fault(&request->arena, STATUS_UNAVAILABLE, (struct text){NULL, 0},
+				TEXT("draining"));
+	finish(request, &outcome, reason);
+}
+
+static enum progress on_resume(struct frame *frame, struct frame *child)
+{
+	struct request *request = container_of(frame, struct request, frame);
+	if (!child) {
+		request_cut(request, request->scope.reason);
+		return PENDING;
+	}
+	struct outcome outcome = pipeline_outcome(request->pipeline, request->activation);
+	finish(request, &outcome, REASON_NONE);
+	return PENDING;
+}
+
+/* The request and what it reads of the message, in an arena of its own. NULL when memory is out. */
+static struct request *request_new(struct engine *engine, struct client *client,
+		struct text envelope, const struct wire_request *wire, struct text message,
+		uint64_t received)
+{
+	struct arena arena;
+	if (!arena_pool_take(&engine->arenas, &arena))
+		return NULL;
+	struct request *request = arena_alloc(&arena, sizeof(*request));
+	char *copy = arena_alloc(&arena, envelope.size + message.size);
+	if (!request || !copy) {
+		arena_pool_give(&engine->arenas, &arena);
+		return NULL;
+	}
+	memcpy(copy, message.data, message.size);
+	if (envelope.size > 0)
+		memcpy(copy + message.size, envelope.data, envelope.size);
+	ptrdiff_t moved = copy - message.data;
+	*request = (struct request){
+			.arena = arena,
+			.engine = engine,
+			.client = client,
+			.received = received,
+			.generation = engine->generation,
+			.envelope = {copy + message.size, envelope.size},
+			.id = {wire->id.data + moved, wire->id.size},
+			.bytes_in = message.size,
+			.run =
+					{
+							.async = engine->async,
+							.arena = &request->arena,
+							.limits = &engine->limits.json,
+							.log = engine->log,
+							.may_wait = admission_may_wait(client),
+					},
+	};
+	request->run.id = request->id;
+	if (wire->trace.data)
+		request->run.trace = (struct text){wire->trace.data + moved, wire->trace.size};
+	frame_init_root(&request->frame, &request_ops);
+	return request;
+}
+
+/* The body as a view. False: *ret_outcome is the answer. */
+static bool read_body(struct request *request, struct text body, struct json *ret,
+		struct outcome *ret_outcome)
+{
+	const struct json_limits *limits = &request->engine->limits.json;
+	struct text no_stage = {NULL, 0};
+	struct json_error error;
+	if (!json_parse(ret, &request->arena, body, limits, &error)) {
+		if (error.message == json_out_of_memory)
+			*ret_outcome = run_out_of_memory();
+		else
+			*ret_outcome = outcome_failed(&request->arena, STATUS_INVALID_ARGUMENT,
+					no_stage, "the body is not JSON: %s at byte %zu",
+					error.message, error.at);
+		return false;
+	}
+	if (json_kind(ret, 0) == JSON_OBJECT)
+		return true;
+	*ret_outcome = outcome_fault(&request->arena, STATUS_INVALID_ARGUMENT, no_stage,
+			TEXT("the body must be a JSON object"));
+	return false;
+}
+
+/* Checks the body and lays the pipeline's activation out. False: *ret_outcome is the answer. */
+static bool prepare(struct request *request, struct text body, struct outcome *ret_outcome)
+{
+	struct json *json = arena_alloc(&request->arena, sizeof(*json));
+	void *memory = arena_zalloc(&request->arena, layout_size(&request->pipeline->layout));
+	if (!json || !memory) {
+		*ret_outcome = run_out_of_memory();
+		return false;
+	}
+	if (!read_body(request, body, json, ret_outcome))
+		return false;
+	request->activation = pipeline_enter(
+			request->pipeline, memory, &request->run, value_at(json, 0), ret_outcome);
+	request->run.root = request->activation;
+	return request->activation != NULL;
+}
+
+/* Answers what never waited, and frees it unless its reply must wait or losers are still ending. */
+static void finish_at_once(struct request *request, struct outcome outcome)
+{
+	struct engine *engine = request->engine;
+	bool refused = outcome.status == STATUS_RESOURCE_EXHAUSTED ||
+		       outcome.status == STATUS_INVALID_ARGUMENT;
+	if (outcome.status == STATUS_OK && outcome.value.text.size >= REPLY_LARGE &&
+			account_full(&engine->account)) {
+		outcome = outcome_fault(&request->arena, STATUS_RESOURCE_EXHAUSTED,
+				(struct text){NULL, 0},
+				TEXT("too much memory in use for so large a reply"));
+		refused = true;
+	}
+	enum left left = reply_request(request, &outcome, REASON_NONE, !refused);
+	if (request->scope.count > 0) {
+		scope_close(&request->scope);
+	} else {
+		scope_deinit(&request->scope);
+		request->idle = true;
+	}
+	if (left == LEFT_HELD)
+		in_flight_add(request);
+	else
+		request_leave(request);
+}
+
+static void start(struct request *request, struct text body, uint64_t deadline)
+{
+	struct outcome outcome;
+	scope_init_root(&request->scope, request->engine->async, NULL, &request->frame, deadline,
+			on_idle);
+	if (!prepare(request, body, &outcome)) {
+		finish_at_once(request, outcome);
+		return;
+	}
+	if (pipeline_start(request->pipeline, &request->run, request->activation, &request->frame,
+			    &request->scope) == DONE)
+		finish_at_once(request, pipeline_outcome(request->pipeline, request->activation));
+	else
+		in_flight_add(request);
+}
+
+/* Why this is answered before it becomes a request; without a message it isn't. */
+static struct refusal refusal_of(const struct client *client, struct text envelope,
+		const struct wire_request *wire, struct pipeline *pipeline, uint64_t deadline)
+{
+	struct engine *engine = client->engine;
+	struct refusal refusal = {
+			.id = wire->id, .trace = wire->trace, .pipeline = pipeline, .told = true};
+	if (engine->draining) {
+		refusal.status = STATUS_UNAVAILABLE;
+		refusal.message = "draining";
+		refusal.keys.retry_ms = admission_retry_ms(engine, pipeline);
+	} else if (!pipeline) {
+		refusal.status = STATUS_UNIMPLEMENTED;
+		refusal.message = "no such pipeline";
+	} else if (wire->body.size > engine->limits.json.bytes) {
+		refusal.status = STATUS_INVALID_ARGUMENT;
+		refusal.message = "the body is over its limit";
+		refusal.keys.max = engine->limits.json.bytes;
+	} else if (client->in_flight > 0 && in_flight_find(client, envelope, wire->id)) {
+		refusal.status = STATUS_INVALID_ARGUMENT;
+		refusal.message = "a request with this id is in flight";
+		refusal.keys.duplicate = true;
+	} else if (wire->stream || wire->fresh) {
+		refusal.status = STATUS_UNIMPLEMENTED;
+		refusal.message = wire->stream ? "stream=1 is not in this version"
+					       : "fresh=1 is not in this version";
+	} else if (deadline <= engine->async->now) {
+		refusal.status = STATUS_DEADLINE_EXCEEDED;
+		refusal.message = wire->budget_ms == 0 ? "no time was given" : "deadline exceeded";
+	}
+	return refusal;
+}
+
+void request_receive(struct engine *engine, struct client *client, struct text envelope,
+		const struct wire_request *wire, struct text message, uint64_t received)
+{
+	struct pipeline *pipeline = pipelines_find(engine->pipelines, wire->target);
+	uint64_t deadline =
+			pipeline ? admission_deadline(engine, pipeline, wire->budget_ms, received)
+				 : 0;
+	struct refusal refusal = refusal_of(client, envelope, wire, pipeline, deadline);
+	struct request *request = NULL;
+	refusal.bytes_in = message.size;
+	refusal.received = received;
+	if (!refusal.message) {
+		request = request_new(engine, client, envelope, wire, message, received);
+		if (!request) {
+			refusal.status = STATUS_RESOURCE_EXHAUSTED;
+			refusal.message = "out of memory";
+			refusal.keys.retry_ms = admission_retry_ms(engine, pipeline);
+		}
+	}
+	if (!request) {
+		reply_refuse(engine, client, envelope, &refusal);
+		return;
+	}
+	request->pipeline = pipeline;
+	struct text body = TEXT("{}");
+	if (wire->body.size > 0)
+		body = (struct text){wire->body.data + (request->id.data - wire->id.data),
+				wire->body.size};
+	start(request, body, deadline);
+}
