@@ -1,0 +1,149 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * With ZMQ_IMMEDIATE a request waits here until there is a connection, so that "nobody listens" and
+ * "no answer" can be told apart, and a request whose time is over never leaves later.
+ */
+#include "client/call.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <unistd.h>
+#include <zmq.h>
+
+#include "client/clock.h"
+#include "client/pretty.h"
+#include "pipeline/base/buffer.h"
+#include "pipeline/wire/wire.h"
+
+/* For the way there and back, beyond the budget; and for all of it where there is no budget. */
+#define ROUND_TRIP_MS 1000
+#define TIMEOUT_MS    5000
+
+/* Waits until the socket is ready for that, or the absolute time. */
+static bool wait_for(void *socket, short events, uint64_t until_ms)
+{
+	zmq_pollitem_t item = {.socket = socket, .events = events};
+	while (!(item.revents & events) && clock_ms() < until_ms)
+		if (zmq_poll(&item, 1, clock_left_ms(until_ms)) < 0 && errno != EINTR)
+			return false;
+	return item.revents & events;
+}
+
+static bool write_request(const struct settings *settings, struct buffer *message)
+{
+	char made_up[32];
+	char header[WIRE_HEADER_MAX + 1];
+	struct text id = settings->id;
+	if (!id.data) {
+		(void)snprintf(made_up, sizeof(made_up), "sluicectl-%ld", (long)getpid());
+		id = text_of(made_up);
+	}
+	struct text no_trace = {NULL, 0};
+	char *end = wire_write_request(header, settings->target, id, settings->budget_ms, no_trace,
+			settings->body.size > 0);
+	buffer_append(message, (struct text){header, (size_t)(end - header)});
+	if (settings->body.size > 0)
+		buffer_append(message, settings->body);
+	return !message->failed;
+}
+
+/* The header line as it came, then the body. */
+static void print_answer(const struct settings *settings, struct text message,
+		const struct wire_reply *reply)
+{
+	const char *end = memchr(message.data, '\n', message.size);
+	size_t header_size = end ? (size_t)(end - message.data) : message.size;
+	(void)printf("%.*s\n", (int)header_size, message.data);
+	if (!reply->body.data)
+		return;
+	if (!settings->raw) {
+		pretty_write(stdout, reply->body);
+		return;
+	}
+	(void)fwrite(reply->body.data, 1, reply->body.size, stdout);
+	(void)fputc('\n', stdout);
+}
+
+static enum result on_answer(const struct settings *settings, struct text message)
+{
+	struct wire_reply reply;
+	const char *wrong = wire_parse_reply(message, &reply);
+	if (wrong) {
+		(void)fprintf(stderr,
+				"sluicectl: what %s answers is no reply (%s); is it sluiced's "
+				"front door?\n",
+				settings->endpoint, wrong);
+		return RESULT_NO_ANSWER;
+	}
+	print_answer(settings, message, &reply);
+	return reply.status == STATUS_OK ? RESULT_OK : RESULT_STATUS;
+}
+
+static enum result receive(const struct settings *settings, void *socket)
+{
+	zmq_msg_t message;
+	(void)zmq_msg_init(&message);
+	enum result result = RESULT_NO_ANSWER;
+	if (zmq_msg_recv(&message, socket, 0) < 0)
+		(void)fprintf(stderr, "sluicectl: cannot receive: %s\n", zmq_strerror(errno));
+	else
+		result = on_answer(settings,
+				(struct text){zmq_msg_data(&message), zmq_msg_size(&message)});
+	(void)zmq_msg_close(&message);
+	return result;
+}
+
+static enum result exchange(const struct settings *settings, void *socket, struct text request)
+{
+	bool endless = settings->budget_ms == WIRE_BUDGET_NONE;
+	uint64_t timeout_ms = endless ? TIMEOUT_MS : settings->budget_ms + ROUND_TRIP_MS;
+	uint64_t until_ms = clock_ms() + timeout_ms;
+	if (!wait_for(socket, ZMQ_POLLOUT, until_ms) ||
+			zmq_send(socket, request.data, request.size, ZMQ_DONTWAIT) < 0) {
+		(void)fprintf(stderr,
+				"sluicectl: nobody listens at %s; start sluiced, or say where it "
+				"is with --endpoint\n",
+				settings->endpoint);
+		return RESULT_NO_ANSWER;
+	}
+	if (!wait_for(socket, ZMQ_POLLIN, until_ms)) {
+		(void)fprintf(stderr,
+				"sluicectl: no answer from %s within %llu ms; give it more time "
+				"with --budget\n",
+				settings->endpoint, (unsigned long long)timeout_ms);
+		return RESULT_NO_ANSWER;
+	}
+	return receive(settings, socket);
+}
+
+static enum result connect_and_exchange(
+		const struct settings *settings, void *socket, struct text request)
+{
+	const int on = 1;
+	const int linger_ms = 0;
+	(void)zmq_setsockopt(socket, ZMQ_IMMEDIATE, &on, sizeof(on));
+	(void)zmq_setsockopt(socket, ZMQ_LINGER, &linger_ms, sizeof(linger_ms));
+	if (zmq_connect(socket, settings->endpoint) == 0)
+		return exchange(settings, socket, request);
+	(void)fprintf(stderr,
+			"sluicectl: --endpoint \"%s\": %s; write tcp://HOST:PORT or ipc://PATH\n",
+			settings->endpoint, zmq_strerror(errno));
+	return RESULT_USAGE;
+}
+
+enum result call_run(const struct settings *settings, void *context)
+{
+	struct buffer request;
+	buffer_init(&request);
+	enum result result = RESULT_NO_ANSWER;
+	void *socket = zmq_socket(context, ZMQ_DEALER);
+	if (socket && write_request(settings, &request))
+		result = connect_and_exchange(settings, socket, buffer_text(&request));
+	else
+		(void)fprintf(stderr,
+				"sluicectl: no memory or no descriptor is left for a connection\n");
+	if (socket)
+		(void)zmq_close(socket);
+	buffer_deinit(&request);
+	return result;
+}

@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Each event is written out at once, so that a pipe behind it sees it when it happens.
+ */
+#include "client/watch.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <zmq.h>
+
+#include "client/clock.h"
+
+/* Events printed before a signal and the time are looked at again. */
+#define BATCH 64
+
+struct watch {
+	const struct settings *settings;
+	void *socket;
+	uint64_t until_ms;
+	uint64_t seen;
+};
+
+/* Prints one event, its frames on one line. False: there is none. */
+static bool print_event(void *socket)
+{
+	zmq_msg_t frame;
+	(void)zmq_msg_init(&frame);
+	bool any = zmq_msg_recv(&frame, socket, ZMQ_DONTWAIT) >= 0;
+	bool more = any;
+	while (more) {
+		(void)fwrite(zmq_msg_data(&frame), 1, zmq_msg_size(&frame), stdout);
+		more = zmq_msg_more(&frame) && zmq_msg_recv(&frame, socket, 0) >= 0;
+		(void)fputc(more ? ' ' : '\n', stdout);
+	}
+	(void)zmq_msg_close(&frame);
+	if (any)
+		(void)fflush(stdout);
+	return any;
+}
+
+static bool complete(const struct watch *watch)
+{
+	return watch->settings->count > 0 && watch->seen == watch->settings->count;
+}
+
+static void print_batch(struct watch *watch)
+{
+	for (int n = 0; n < BATCH && !complete(watch) && print_event(watch->socket); n++)
+		watch->seen++;
+}
+
+static enum result follow(struct watch *watch, int signals)
+{
+	zmq_pollitem_t items[] = {
+			{.socket = watch->socket, .events = ZMQ_POLLIN},
+			{.fd = signals, .events = ZMQ_POLLIN},
+	};
+	while (!complete(watch) && clock_ms() < watch->until_ms) {
+		if (zmq_poll(items, 2, clock_left_ms(watch->until_ms)) < 0 && errno != EINTR)
+			break;
+		if (items[1].revents & ZMQ_POLLIN)
+			return RESULT_OK;
+		print_batch(watch);
+		if (ferror(stdout)) {
+			(void)fprintf(stderr, "sluicectl: cannot write what was seen: %s\n",
+					strerror(errno));
+			return RESULT_STATUS;
+		}
+	}
+	if (watch->settings->count == 0 || complete(watch))
+		return RESULT_OK;
+	(void)fprintf(stderr,
+			"sluicectl: %llu of %llu events came from %s; give it more time with "
+			"--for, or another place with "
+			"--telemetry\n",
+			(unsigned long long)watch->seen, (unsigned long long)watch->settings->count,
+			watch->settings->telemetry);
+	return RESULT_NO_ANSWER;
+}
+
+static bool subscribe(const struct settings *settings, void *socket)
+{
+	bool ok = settings->topic_count > 0 || zmq_setsockopt(socket, ZMQ_SUBSCRIBE, "", 0) == 0;
+	for (int i = 0; i < settings->topic_count; i++) {
+		const char *topic = settings->topics[i];
+		ok = ok && zmq_setsockopt(socket, ZMQ_SUBSCRIBE, topic, strlen(topic)) == 0;
+	}
+	return ok;
+}
+
+enum result watch_run(const struct settings *settings, void *context, int signals)
+{
+	const int linger_ms = 0;
+	uint64_t until_ms = settings->seconds ? clock_ms() + settings->seconds * 1000 : CLOCK_NEVER;
+	struct watch watch = {settings, zmq_socket(context, ZMQ_SUB), until_ms, 0};
+	enum result result = RESULT_USAGE;
+	if (!watch.socket ||
+			zmq_setsockopt(watch.socket, ZMQ_LINGER, &linger_ms, sizeof(linger_ms)) !=
+					0 ||
+			!subscribe(settings, watch.socket))
+		(void)fprintf(stderr, "sluicectl: cannot subscribe: %s\n", zmq_strerror(errno));
+	else if (zmq_connect(watch.socket, settings->telemetry) != 0)
+		(void)fprintf(stderr,
+				"sluicectl: --telemetry \"%s\": %s; write tcp://HOST:PORT or "
+				"ipc://PATH\n",
+				settings->telemetry, zmq_strerror(errno));
+	else
+		result = follow(&watch, signals);
+	if (watch.socket)
+		(void)zmq_close(watch.socket);
+	return result;
+}
