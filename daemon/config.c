@@ -1,0 +1,235 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The root of the option tables. What stages and drivers accept stands in their own files; here
+ * they are put together.
+ */
+#include "daemon/config.h"
+
+#include <string.h>
+
+#include "conf/conf.h"
+#include "pipeline/base/arena.h"
+#include "pipeline/drivers/driver.h"
+#include "pipeline/stages/pipeline.h"
+
+static const struct option telemetry_options[] = {
+		{.key = "publish",
+				.kind = OPTION_TEXT,
+				.required = true,
+				.min = 1,
+				.max = 200,
+				.help = "where the feed is bound"},
+		{.key = "every",
+				.kind = OPTION_DURATION,
+				.fallback = "1s",
+				.min = 10000000,
+				.help = "how often `stats` is published"},
+		{.key = NULL},
+};
+
+static const struct option limits_options[] = {
+		{.key = "in_flight",
+				.kind = OPTION_NUMBER,
+				.fallback = "10000",
+				.min = 1,
+				.max = 100000000,
+				.help = "requests that wait or whose work is still ending"},
+		{.key = "per_client",
+				.kind = OPTION_NUMBER,
+				.fallback = "1000",
+				.min = 1,
+				.max = 10000000,
+				.help = "the same, of one client"},
+		{.key = "message",
+				.kind = OPTION_SIZE,
+				.fallback = "1MiB",
+				.min = 64,
+				.max = 1 << 30,
+				.help = "bytes of a body"},
+		{.key = "bytes",
+				.kind = OPTION_SIZE,
+				.fallback = "256MiB",
+				.min = 1,
+				.help = "memory held for requests, in all"},
+		{.key = "values",
+				.kind = OPTION_NUMBER,
+				.fallback = "10000",
+				.min = 1,
+				.max = 10000000,
+				.help = "JSON values in a body"},
+		{.key = "depth",
+				.kind = OPTION_NUMBER,
+				.fallback = "32",
+				.min = 1,
+				.max = 1000,
+				.help = "nested arrays and objects in a body"},
+		{.key = "deadline",
+				.kind = OPTION_DURATION,
+				.fallback = "1s",
+				.min = 1000000,
+				.help = "for a request without a budget to a pipeline without a "
+					"deadline"},
+		{.key = "max_deadline",
+				.kind = OPTION_DURATION,
+				.fallback = "30s",
+				.min = 1000000,
+				.help = "the longest of all"},
+		{.key = "client_stall",
+				.kind = OPTION_DURATION,
+				.fallback = "5s",
+				.min = 1000000,
+				.help = "a client that has not read its replies for so long is "
+					"treated as gone"},
+		{.key = NULL},
+};
+
+/* One entry more than drivers, for the end. */
+static struct option_variant databases[] = {
+		{.name = "sqlite"}, {.name = "postgres", .later = true}, {.name = NULL}};
+static struct option_variant caches[] = {
+		{.name = "memory"}, {.name = "redis", .later = true}, {.name = NULL}};
+static struct option_variant sources[] = {
+		{.name = "zmq"}, {.name = "http", .later = true}, {.name = NULL}};
+
+static const struct option root_options[] = {
+		{.key = "listen",
+				.kind = OPTION_TEXT,
+				.required = true,
+				.min = 1,
+				.max = 200,
+				.help = "where clients connect: tcp://ADDRESS:PORT"},
+		{.key = "insecure",
+				.kind = OPTION_BOOLEAN,
+				.fallback = "false",
+				.help = "true: let doors be reached from other machines, "
+					"unprotected"},
+		{.key = "telemetry",
+				.kind = OPTION_MAP,
+				.table = telemetry_options,
+				.help = "the live feed"},
+		{.key = "control", .kind = OPTION_TEXT, .later = true},
+		{.key = "limits",
+				.kind = OPTION_MAP,
+				.table = limits_options,
+				.help = "what clients can make the daemon hold"},
+		{.key = "drain",
+				.kind = OPTION_DURATION,
+				.fallback = "5s",
+				.help = "how long a stop waits for requests in flight"},
+		{.key = "start_timeout",
+				.kind = OPTION_DURATION,
+				.fallback = "10s",
+				.min = 1000000,
+				.help = "how long a start waits for required resources"},
+		{.key = "databases",
+				.kind = OPTION_NAMED,
+				.variants = databases,
+				.help = "by name"},
+		{.key = "caches", .kind = OPTION_NAMED, .variants = caches, .help = "by name"},
+		{.key = "sources", .kind = OPTION_NAMED, .variants = sources, .help = "by name"},
+		{.key = "pipelines",
+				.kind = OPTION_NAMED,
+				.required = true,
+				.min = 1,
+				.table = pipeline_options,
+				.help = "by name: what requests name"},
+		{.key = NULL},
+};
+
+/* The tables of drivers are known only when linked, so they are put in here. */
+static void link_drivers(struct option_variant *variants)
+{
+	for (; variants->name; variants++) {
+		const struct driver *driver = driver_find(variants->name);
+		if (!driver)
+			continue;
+		variants->help = driver->help;
+		variants->table = driver->options;
+	}
+}
+
+static bool starts_with(const char *text, const char *start)
+{
+	return strncmp(text, start, strlen(start)) == 0;
+}
+
+static bool on_loopback(const char *endpoint)
+{
+	return starts_with(endpoint, "tcp://127.") || starts_with(endpoint, "tcp://localhost:") ||
+	       starts_with(endpoint, "tcp://[::1]:");
+}
+
+/* A door that other machines can reach is a decision, never a default. */
+static void check_door(const char *endpoint, struct place place, bool insecure, struct diag *diag)
+{
+	if (!starts_with(endpoint, "tcp://")) {
+		diag_error(diag, place,
+				"expected tcp://ADDRESS:PORT, such as tcp://127.0.0.1:5555");
+		return;
+	}
+	if (!on_loopback(endpoint) && !insecure)
+		diag_error(diag, place,
+				"%s can be reached from other machines, and there is no "
+				"protection: bind it to 127.0.0.1, or "
+				"say `insecure: true`",
+				endpoint);
+}
+
+static void read_limits(struct engine_limits *limits, const struct option_map *map)
+{
+	*limits = (struct engine_limits){
+			.in_flight = option_number(map, "in_flight"),
+			.per_client = option_number(map, "per_client"),
+			.bytes = option_number(map, "bytes"),
+			.deadline = option_number(map, "deadline"),
+			.max_deadline = option_number(map, "max_deadline"),
+			.client_stall = option_number(map, "client_stall"),
+			.json =
+					{
+							.bytes = (uint32_t)option_number(
+									map, "message"),
+							.depth = (uint32_t)option_number(
+									map, "depth"),
+							.values = (uint32_t)option_number(
+									map, "values"),
+					},
+	};
+}
+
+static void read_telemetry(struct config *config, const struct option_value *telemetry)
+{
+	if (!telemetry->given)
+		return;
+	const struct option_value *publish = option_get(telemetry->map, "publish");
+	config->publish = publish->text.data;
+	config->publish_place = publish->place;
+	config->publish_every = option_number(telemetry->map, "every");
+}
+
+bool config_read(struct config *config, const char *path, struct arena *arena, struct diag *diag)
+{
+	link_drivers(databases);
+	link_drivers(caches);
+	link_drivers(sources);
+	const struct option_map *root = conf_load(path, root_options, arena, diag);
+	if (!root)
+		return false;
+	const struct option_value *listen = option_get(root, "listen");
+	bool insecure = option_number(root, "insecure") != 0;
+	*config = (struct config){
+			.listen = listen->text.data,
+			.listen_place = listen->place,
+			.drain = option_number(root, "drain"),
+			.start_timeout = option_number(root, "start_timeout"),
+			.databases = option_get(root, "databases")->map,
+			.caches = option_get(root, "caches")->map,
+			.sources = option_get(root, "sources")->map,
+			.pipelines = option_get(root, "pipelines")->map,
+	};
+	read_limits(&config->limits, option_get(root, "limits")->map);
+	read_telemetry(config, option_get(root, "telemetry"));
+	check_door(config->listen, config->listen_place, insecure, diag);
+	if (config->publish)
+		check_door(config->publish, config->publish_place, insecure, diag);
+	return diag->errors == 0;
+}

@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The free function of a large block runs in libzmq's thread, so all that it does is to post the
+ * block; account and memory are the loop's.
+ */
+#include "daemon/outgoing.h"
+
+#include <stdlib.h>
+
+#include "pipeline/base/arena.h"
+
+#if defined(__SANITIZE_THREAD__)
+#define THREAD_SANITIZER 1
+#elif defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+#define THREAD_SANITIZER 1
+#endif
+#endif
+
+/* libzmq hands the block between its threads in a way that ThreadSanitizer, which doesn't see
+ * inside it, has to be told of. */
+#ifdef THREAD_SANITIZER
+#include <sanitizer/tsan_interface.h>
+#define handed_over(block) __tsan_release(block)
+#define handed_back(block) __tsan_acquire(block)
+#else
+#define handed_over(block) ((void)(block))
+#define handed_back(block) ((void)(block))
+#endif
+
+/* Kept for the next replies: more than one batch of requests needs at a time. */
+#define SPARES_MAX 1024
+
+struct block {
+	struct letter letter;
+	struct outgoing *outgoing;
+	size_t size;
+	char data[];
+};
+
+static void on_returned(void *user, struct letter *letter)
+{
+	struct block *block = container_of(letter, struct block, letter);
+	account_release(block->outgoing->account, block->size);
+	free(block);
+}
+
+/* In libzmq's thread, or on the loop where a message is closed unsent. */
+static void give_back(void *data, void *hint)
+{
+	struct block *block = hint;
+	handed_back(block);
+	mailbox_post(&block->outgoing->returned, &block->letter);
+}
+
+int outgoing_init(struct outgoing *outgoing, struct loop *loop)
+{
+	*outgoing = (struct outgoing){.account = NULL};
+	return mailbox_init(&outgoing->returned, loop, on_returned, outgoing);
+}
+
+void outgoing_deinit(struct outgoing *outgoing)
+{
+	mailbox_deinit(&outgoing->returned);
+	while (outgoing->spare) {
+		struct outgoing_reply *reply = outgoing->spare;
+		outgoing->spare = reply->next;
+		free(reply);
+	}
+}
+
+static bool init_large(struct outgoing *outgoing, struct outgoing_reply *reply, size_t size)
+{
+	struct block *block = malloc(sizeof(*block) + size);
+	if (!block)
+		return false;
+	block->outgoing = outgoing;
+	block->size = size;
+	if (zmq_msg_init_data(&reply->message, block->data, size, give_back, block) < 0) {
+		free(block);
+		return false;
+	}
+	account_charge(outgoing->account, size);
+	handed_over(block);
+	return true;
+}
+
+struct outgoing_reply *outgoing_reserve(struct outgoing *outgoing, size_t size)
+{
+	struct outgoing_reply *reply = outgoing->spare;
+	if (reply) {
+		outgoing->spare = reply->next;
+		outgoing->spares--;
+	} else {
+		reply = malloc(sizeof(*reply));
+		if (!reply)
+			return NULL;
+	}
+	bool made = size < REPLY_LARGE ? zmq_msg_init_size(&reply->message, size) == 0
+				       : init_large(outgoing, reply, size);
+	if (!made) {
+		free(reply);
+		return NULL;
+	}
+	reply->reply = (struct reply){zmq_msg_data(&reply->message), size};
+	return reply;
+}
+
+void outgoing_release(struct outgoing *outgoing, struct outgoing_reply *reply)
+{
+	(void)zmq_msg_close(&reply->message);
+	if (outgoing->spares >= SPARES_MAX) {
+		free(reply);
+		return;
+	}
+	reply->next = outgoing->spare;
+	outgoing->spare = reply;
+	outgoing->spares++;
+}

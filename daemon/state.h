@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/*
+ * The parts of a running daemon. For daemon.c, which puts them together, and drain.c, which brings
+ * them to rest.
+ */
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "daemon/build.h"
+#include "pipeline/async/async.h"
+#include "pipeline/base/log.h"
+#include "pipeline/drivers/driver.h"
+#include "pipeline/loop/loop.h"
+
+struct engine;
+struct feed;
+struct front;
+
+/* What libzmq may still send when the door is closed. */
+#define LINGER_MS 500
+/* How long a worker that is stuck in its database is waited for. */
+#define WORKERS_NS UINT64_C(1000000000)
+
+struct daemon {
+	struct log log;
+	struct async async;
+	struct loop loop;
+	struct build build;
+	struct driver_context context;
+	struct engine *engine;
+	struct front *front;
+	struct feed *feed;
+	void *zmq;
+	uint64_t boot;
+	uint64_t started;
+	sd_event_source *signals[3];
+	sd_event_source *stats_timer;
+	sd_event_source *watchdog_timer;
+	sd_event_source *start_timer;
+	sd_event_source *drain_timer;
+	sd_event_source *drain_watch; /* after each turn of a drain */
+	bool looping;		      /* the loop is there */
+	bool ready;
+	bool draining;
+	int code;
+};
