@@ -140,8 +140,7 @@ static void collect_failures(const struct fanout_frame *frame, const struct grou
 	const struct fanout *fanout = container_of(frame->base.stage, struct fanout, stage);
 	for (uint32_t i = 0; i < group->gather.count; i++) {
 		const struct branch *branch = &group->gather.branches[i];
-		if (branch_good(branch) || branch->state == BRANCH_LOST ||
-				branch->state == BRANCH_IDLE)
+		if (branch_good(branch))
 			continue;
 		struct outcome outcome = branch_failure(frame, branch, &fanout->sources[i]);
 		add_failure(failures, outcome.fault, outcome.status);

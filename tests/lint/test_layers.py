@@ -38,7 +38,7 @@ def unit_tests_of_base(copy, build):
 def main(source):
     with tempfile.TemporaryDirectory() as folder:
         copy, build = Path(folder).resolve() / "copy", Path(folder).resolve() / "build"
-        shutil.copytree(source, copy, ignore=shutil.ignore_patterns("build*", ".git", "node_modules"))
+        shutil.copytree(source, copy, ignore=shutil.ignore_patterns("build", ".git", "node_modules"))
         before = lint(copy, build)
         with open(copy / VICTIM, "a", encoding="utf-8") as victim:
             victim.write(PLANT)

@@ -18,12 +18,20 @@ void *__wrap_realloc(void *block, size_t size);
 void *__wrap_aligned_alloc(size_t alignment, size_t size);
 
 static bool failing;
+static bool once;
 static unsigned left;
 
 void allocations_fail_after(unsigned successes)
 {
 	failing = true;
+	once = false;
 	left = successes;
+}
+
+void allocations_fail_once_after(unsigned successes)
+{
+	allocations_fail_after(successes);
+	once = true;
 }
 
 void allocations_heal(void)
@@ -35,10 +43,12 @@ static bool fails(void)
 {
 	if (!failing)
 		return false;
-	if (left == 0)
-		return true;
-	left--;
-	return false;
+	if (left > 0) {
+		left--;
+		return false;
+	}
+	failing = !once;
+	return true;
 }
 
 void *__wrap_malloc(size_t size)
