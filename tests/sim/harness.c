@@ -1,0 +1,258 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A transport that keeps its promises: a reply that was taken is its own, one that was refused
+ * stays the engine's, and each is given back exactly once.
+ */
+#include "tests/sim/harness.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "pipeline/stages/stage.h"
+
+struct parcel {
+	struct reply reply;
+	char bytes[];
+};
+
+static struct reply *reserve(void *user, void *connection, size_t size)
+{
+	struct harness *harness = user;
+	if (harness->before_reply)
+		harness->before_reply();
+	struct parcel *parcel = harness->out_of_memory ? NULL : malloc(sizeof(*parcel) + size);
+	if (!parcel)
+		return NULL;
+	parcel->reply = (struct reply){parcel->bytes, size};
+	harness->reserved++;
+	return &parcel->reply;
+}
+
+static void discard(void *user, struct reply *reply)
+{
+	struct harness *harness = user;
+	harness->reserved--;
+	free(container_of(reply, struct parcel, reply));
+}
+
+static enum sent send_reply(void *user, void *connection, struct text envelope, struct reply *reply)
+{
+	struct peer *peer = connection;
+	if (!peer->gone && peer->room == 0)
+		return SENT_FULL;
+	if (!peer->gone) {
+		peer->room -= peer->room != ROOM_FOR_ALL;
+		if (envelope.size > 0)
+			buffer_append_format(&peer->replies, "[%.*s] ", TEXT_ARG(envelope));
+		buffer_append(&peer->replies, (struct text){reply->data, reply->size});
+		buffer_append_char(&peer->replies, '\0');
+		peer->size = reply->size;
+	}
+	discard(user, reply);
+	return peer->gone ? SENT_GONE : SENT_TAKEN;
+}
+
+static void write_stage(void *user, const struct stage_frame *frame, uint64_t flight)
+{
+	struct buffer *buffer = user;
+	struct text status = TEXT("-");
+	if (frame->ended)
+		status = status_text(frame->frame.outcome.status);
+	buffer_append_format(buffer, "\n%.*s %.*s us=%" PRIu64, TEXT_ARG(frame->stage->path),
+			TEXT_ARG(status),
+			frame->ended ? (frame->ended - frame->started) / 1000 : 0);
+	if (flight)
+		buffer_append_format(buffer, " flight=%" PRIu64, flight);
+}
+
+static void observe(void *user, const struct record *record)
+{
+	struct harness *harness = user;
+	struct buffer *buffer = &harness->record;
+	harness->observed++;
+	buffer_clear(buffer);
+	buffer_append(buffer, record->pipeline ? record->pipeline->name : TEXT("-"));
+	buffer_append_char(buffer, ' ');
+	buffer_append(buffer, status_text(record->status));
+	if (record->reason != REASON_NONE)
+		buffer_append_format(buffer, " %s", reason_name(record->reason));
+	struct text id = record->id.data ? record->id : TEXT("-");
+	buffer_append_format(buffer, " id=%.*s client=%" PRIu64 " us=%" PRIu64 " in=%zu out=%zu",
+			TEXT_ARG(id), record->client, record->us, record->bytes_in,
+			record->bytes_out);
+	if (record->trace.data)
+		buffer_append_format(buffer, " trace=%.*s", TEXT_ARG(record->trace));
+	if (record->run)
+		pipeline_visit(record->pipeline, record->run->root, write_stage, buffer);
+}
+
+static void stalled(void *user, void *connection, uint64_t client)
+{
+	struct peer *peer = connection;
+	peer->client = NULL;
+	peer->stalled = true;
+}
+
+void harness_init(struct harness *harness)
+{
+	*harness = (struct harness){.limits = {
+						    .in_flight = 10000,
+						    .per_client = 1000,
+						    .bytes = 256 * 1024 * 1024,
+						    .deadline = 1000 * WORLD_MS,
+						    .max_deadline = 30000 * WORLD_MS,
+						    .client_stall = 5000 * WORLD_MS,
+						    .json = {.bytes = 1024 * 1024,
+								    .depth = 32,
+								    .values = 10000},
+				    }};
+	world_init_clock(&harness->world);
+	buffer_init(&harness->record);
+}
+
+bool harness_load(struct harness *harness, const char *yaml)
+{
+	struct world *world = &harness->world;
+	const struct engine_ops ops = {
+			reserve, send_reply, discard, harness, observe, stalled, harness};
+	world->limits = harness->limits.json;
+	world->max_deadline = harness->limits.max_deadline;
+	world->waiters_max = harness->limits.in_flight;
+	harness->engine = engine_new(&world->async, &harness->limits, &ops, NULL);
+	if (!harness->engine ||
+			!world_init(world, engine_account(harness->engine),
+					engine_arenas(harness->engine)) ||
+			!world_load(world, yaml))
+		return false;
+	engine_use(harness->engine, world->pipelines, 1);
+	return true;
+}
+
+struct peer *harness_connect(struct harness *harness)
+{
+	if (harness->peer_count == PEERS_MAX)
+		return NULL;
+	struct peer *peer = &harness->peers[harness->peer_count++];
+	*peer = (struct peer){.harness = harness, .room = ROOM_FOR_ALL};
+	buffer_init(&peer->replies);
+	peer->client = client_open(harness->engine, peer);
+	return peer;
+}
+
+/* Copied to where it ends exactly, so that a byte too many that is read or kept shows. */
+static char *copy(struct text t)
+{
+	char *bytes = malloc(t.size);
+	if (bytes && t.size > 0)
+		memcpy(bytes, t.data, t.size);
+	return bytes;
+}
+
+void peer_send_text(struct peer *peer, struct text envelope, struct text message, uint64_t received)
+{
+	struct async *async = &peer->harness->world.async;
+	char *envelope_bytes = copy(envelope);
+	char *message_bytes = copy(message);
+	async_enter(async, async->now);
+	engine_receive(peer->harness->engine, peer->client,
+			(struct text){envelope_bytes, envelope.size},
+			(struct text){message_bytes, message.size}, received);
+	free(envelope_bytes);
+	free(message_bytes);
+}
+
+void peer_send_in(struct peer *peer, const char *envelope, const char *message)
+{
+	peer_send_text(peer, text_of(envelope), text_of(message), peer->harness->world.async.now);
+}
+
+void peer_send(struct peer *peer, const char *message)
+{
+	peer_send_in(peer, "", message);
+}
+
+/* Takes ` KEY=DIGITS` out of the header that text begins with, and gives the digits' value. */
+static uint64_t cut_key(char *text, const char *key, const char *instead)
+{
+	char *at = strstr(text, key);
+	size_t header = strcspn(text, "\n");
+	if (!at || (size_t)(at - text) > header)
+		return 0;
+	char *end;
+	uint64_t value = strtoull(at + strlen(key), &end, 10);
+	size_t size = strlen(instead);
+	memmove(at + size, end, strlen(end) + 1);
+	memcpy(at, instead, size);
+	return value;
+}
+
+const char *peer_take(struct peer *peer)
+{
+	(void)world_turn(&peer->harness->world);
+	if (peer->replies.failed || peer->taken == peer->replies.size)
+		return "";
+	char *reply = peer->replies.data + peer->taken;
+	peer->taken += strlen(reply) + 1;
+	(void)cut_key(reply, " us=", "");
+	peer->retry_ms = cut_key(reply, " retry_ms=", " retry_ms=*");
+	return reply;
+}
+
+void peer_leave(struct peer *peer)
+{
+	struct async *async = &peer->harness->world.async;
+	if (!peer->client)
+		return;
+	async_enter(async, async->now);
+	client_gone(peer->client);
+	peer->client = NULL;
+}
+
+void harness_flush(struct harness *harness)
+{
+	async_enter(&harness->world.async, harness->world.async.now);
+	engine_flush(harness->engine);
+}
+
+const char *harness_record(struct harness *harness)
+{
+	(void)world_turn(&harness->world);
+	buffer_append_char(&harness->record, '\0');
+	return buffer_text(&harness->record).data;
+}
+
+static bool holds(bool condition, const char *what)
+{
+	if (!condition)
+		(void)fprintf(stderr, "%s\n", what);
+	return condition;
+}
+
+static bool engine_is_clean(const struct harness *harness)
+{
+	const struct engine_counts *counts = engine_counts(harness->engine);
+	bool clean = holds(engine_idle(harness->engine), "a request is left");
+	clean &= holds(counts->outboxes == 0 && counts->clients == 0,
+			"an outbox or a client is left");
+	clean &= holds(counts->read == counts->answered + counts->gone + counts->undelivered,
+			"what was read is not what was answered, gone or undelivered");
+	clean &= holds(engine_account(harness->engine)->used == 0,
+			"the engine's account is not empty");
+	clean &= holds(harness->reserved == 0, "a reply was neither sent nor given back");
+	return clean;
+}
+
+bool harness_deinit(struct harness *harness)
+{
+	for (size_t i = 0; i < harness->peer_count; i++) {
+		peer_leave(&harness->peers[i]);
+		buffer_deinit(&harness->peers[i].replies);
+	}
+	bool clean = world_deinit(&harness->world) && engine_is_clean(harness);
+	buffer_deinit(&harness->record);
+	if (clean)
+		engine_free(harness->engine);
+	return clean;
+}

@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/*
+ * A database without SQL: whoever made it sees each job that was started and says when and how it
+ * ends. A job that nobody ends hangs.
+ */
+#include "pipeline/base/list.h"
+#include "pipeline/resources/database.h"
+#include "tests/sim/scripted_end.h"
+
+struct account;
+
+struct query {
+	struct link link; /* among its database's queries */
+	struct scripted_database *database;
+	const struct query_spec *spec;
+	uint32_t running;
+	uint32_t running_highest;
+};
+
+struct scripted_job {
+	struct job job;
+	struct link link;      /* among its database's jobs, until it has ended */
+	enum reason cancelled; /* REASON_NONE: nobody has cancelled it */
+};
+
+struct scripted_database {
+	struct database database;
+	struct account *account; /* of rows */
+	struct link queries;
+	struct link jobs;		    /* that go on, the oldest first */
+	const struct scripted_end *at_once; /* how each job ends in its start; NULL: it goes on */
+	bool stubborn; /* a cancelled job goes on until it is ended, as one in a busy worker does */
+	uint32_t running;
+	uint64_t cancelled; /* jobs so far */
+};
+
+/* Borrows name and account. */
+void scripted_database_init(struct scripted_database *database, const char *name,
+		uint32_t connections, struct account *account);
+
+/* No job may go on. */
+void scripted_database_deinit(struct scripted_database *database);
+
+/* The n-th oldest job that goes on, from 0, or NULL. */
+struct scripted_job *scripted_job(const struct scripted_database *database, size_t n);
+
+/* Ends a job: OK with a row, NOT_FOUND, or whatever went wrong. One that was cancelled ends
+ * CANCELLED all the same. */
+void scripted_job_end(struct scripted_job *job, enum status status, const char *text);

@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * It keeps the promises of a real driver's asks: a value is in the asker's arena and viewed, and
+ * nothing is sent where no time remains.
+ */
+#include "tests/sim/scripted_source.h"
+
+#include "pipeline/async/async.h"
+#include "pipeline/async/scope.h"
+#include "pipeline/base/arena.h"
+
+#define NS_PER_MS UINT64_C(1000000)
+#define ABSENT	  ((struct text){NULL, 0})
+
+static struct scripted_ask *ask_of(struct frame *frame)
+{
+	return container_of(frame, struct scripted_ask, ask.frame);
+}
+
+static struct scripted_source *source_of(const struct scripted_ask *ask)
+{
+	return container_of(ask->ask.source, struct scripted_source, source);
+}
+
+static struct outcome answer(struct scripted_ask *ask, const char *json)
+{
+	struct arena *arena = ask->ask.arena;
+	struct text copy = arena_copy(arena, text_of(json));
+	struct json *view = arena_alloc(arena, sizeof(*view));
+	struct json_error error;
+	if (!copy.data || !view)
+		return outcome_status(STATUS_RESOURCE_EXHAUSTED);
+	if (json_parse(view, arena, copy, ask->ask.source->limits, &error))
+		return outcome_ok(value_at(view, 0));
+	if (error.message == json_out_of_memory)
+		return outcome_status(STATUS_RESOURCE_EXHAUSTED);
+	return outcome_failed(arena, STATUS_INTERNAL, ABSENT,
+			"its answer is not JSON: %s at byte %zu", error.message, error.at);
+}
+
+static struct outcome outcome_of(struct scripted_ask *ask, enum status status, const char *text)
+{
+	if (status == STATUS_OK)
+		return text ? answer(ask, text) : outcome_ok(VALUE_NONE);
+	return outcome_fault(
+			ask->ask.arena, status, ABSENT, text ? text_of(text) : status_text(status));
+}
+
+static bool no_time_is_left(const struct scope *scope)
+{
+	return scope_left(scope, scope->async->now) < SOURCE_MARGIN_NS + NS_PER_MS;
+}
+
+static enum progress start(struct frame *frame)
+{
+	struct scripted_ask *ask = ask_of(frame);
+	struct scripted_source *source = source_of(ask);
+	if (source->at_once)
+		return frame_done(frame,
+				outcome_of(ask, source->at_once->status, source->at_once->text));
+	if (no_time_is_left(frame->scope))
+		return frame_done(frame, outcome_fault(ask->ask.arena, STATUS_DEADLINE_EXCEEDED,
+							 ABSENT, TEXT("no time is left to ask")));
+	source->source.stats.asked++;
+	source->source.stats.pending++;
+	list_append(&source->asks, &ask->link);
+	return PENDING;
+}
+
+static void finish(struct scripted_ask *ask, struct outcome outcome)
+{
+	link_remove(&ask->link);
+	ask->ask.source->stats.pending--;
+	ask->ask.frame.outcome = outcome;
+	frame_finish(&ask->ask.frame);
+}
+
+static void cancel(struct frame *frame, enum reason reason)
+{
+	struct scripted_ask *ask = ask_of(frame);
+	ask->cancelled = reason;
+	ask->ask.source->stats.cancelled++;
+	if (!source_of(ask)->stubborn)
+		finish(ask, outcome_status(STATUS_CANCELLED));
+}
+
+void scripted_ask_end(struct scripted_ask *ask, enum status status, const char *text)
+{
+	if (ask->cancelled != REASON_NONE) {
+		finish(ask, outcome_status(STATUS_CANCELLED));
+		return;
+	}
+	ask->ask.source->stats.answered++;
+	if (status != STATUS_OK)
+		ask->ask.source->stats.failed++;
+	finish(ask, outcome_of(ask, status, text));
+}
+
+static void ask_init(struct ask *ask, struct source *source, struct arena *arena,
+		struct frame *parent, struct scope *scope)
+{
+	static const struct frame_ops ops = {.start = start, .cancel = cancel};
+	struct scripted_ask *scripted = container_of(ask, struct scripted_ask, ask);
+	*scripted = (struct scripted_ask){.ask = {.source = source, .arena = arena}};
+	link_init(&scripted->link);
+	frame_init(&ask->frame, &ops, parent, scope);
+}
+
+void scripted_source_init(
+		struct scripted_source *source, const char *name, const struct json_limits *limits)
+{
+	static const struct source_ops ops = {.ask_init = ask_init};
+	*source = (struct scripted_source){
+			.source = {.ops = &ops,
+					.name = name,
+					.ask_size = sizeof(struct scripted_ask),
+					.limits = limits,
+					.target = TEXT("quote"),
+					.stats.up = true},
+	};
+	link_init(&source->asks);
+}
+
+struct scripted_ask *scripted_ask(const struct scripted_source *source, size_t n)
+{
+	const struct link *link = source->asks.next;
+	while (link != &source->asks && n-- > 0)
+		link = link->next;
+	return link == &source->asks ? NULL : container_of(link, struct scripted_ask, link);
+}

@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/*
+ * A source without a network: whoever made it sees each ask and says when and how it is answered.
+ * An ask that nobody answers hangs.
+ */
+#include "pipeline/base/list.h"
+#include "pipeline/resources/source.h"
+#include "tests/sim/scripted_end.h"
+
+struct scripted_ask {
+	struct ask ask;
+	struct link link;      /* among its source's asks, until it has ended */
+	enum reason cancelled; /* REASON_NONE: nobody has cancelled it */
+};
+
+struct scripted_source {
+	struct source source;
+	struct link asks;		    /* that go on, the oldest first */
+	const struct scripted_end *at_once; /* how each ask ends in its start; NULL: it goes on */
+	bool stubborn; /* a cancelled ask goes on until it is answered, which no real driver does */
+};
+
+/* Borrows name and limits. */
+void scripted_source_init(
+		struct scripted_source *source, const char *name, const struct json_limits *limits);
+
+/* The n-th oldest ask that goes on, from 0, or NULL. */
+struct scripted_ask *scripted_ask(const struct scripted_source *source, size_t n);
+
+/* Answers an ask. One that was cancelled ends CANCELLED all the same. */
+void scripted_ask_end(struct scripted_ask *ask, enum status status, const char *text);

@@ -1,0 +1,230 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Time never stands between two turns: whoever moves the clock meets every deadline on the way at
+ * its own time, so what a test sees at one moment does not depend on how it came there.
+ */
+#include "tests/sim/world.h"
+
+#include <stdio.h>
+
+#include "conf/conf.h"
+#include "pipeline/base/buffer.h"
+#include "pipeline/base/live.h"
+#include "pipeline/resources/memory_cache.h"
+
+#define CACHE_BYTES ((size_t)1024 * 1024)
+
+static const struct option root_options[] = {
+		{.key = "pipelines",
+				.kind = OPTION_NAMED,
+				.required = true,
+				.table = pipeline_options,
+				.help = "what clients ask for"},
+		{.key = NULL},
+};
+
+/* The pipelines whose flights have all ended after their close; a scope knows nobody else. */
+static const struct pipelines *idle;
+
+static void on_idle(struct scope *scope)
+{
+	idle = container_of(scope, struct pipelines, scope);
+}
+
+static bool is(struct text name, const char *known)
+{
+	return text_equal(name, text_of(known));
+}
+
+static struct cache *find_cache(void *user, struct text name)
+{
+	const struct world *world = user;
+	if (is(name, "hot"))
+		return world->hot;
+	return is(name, "cold") ? world->cold : NULL;
+}
+
+static struct database *find_database(void *user, struct text name)
+{
+	struct world *world = user;
+	if (is(name, "catalog"))
+		return &world->catalog.database;
+	return is(name, "ledger") ? &world->ledger.database : NULL;
+}
+
+static struct source *find_source(void *user, struct text name)
+{
+	struct world *world = user;
+	struct scripted_source *const sources[] = {
+			&world->north, &world->south, &world->east, &world->west};
+	for (size_t i = 0; i < sizeof(sources) / sizeof(sources[0]); i++) {
+		if (is(name, sources[i]->source.name))
+			return &sources[i]->source;
+	}
+	return NULL;
+}
+
+static void see_each(void *user, const char *kind, struct nearest *nearest)
+{
+	static const char *const databases[] = {"catalog", "ledger", NULL};
+	static const char *const caches[] = {"hot", "cold", NULL};
+	static const char *const sources[] = {"north", "south", "east", "west", NULL};
+	const char *const *names = is(TEXT("database"), kind) ? databases
+				   : is(TEXT("cache"), kind)  ? caches
+							      : sources;
+	for (; *names; names++)
+		nearest_see(nearest, text_of(*names));
+}
+
+void world_init_clock(struct world *world)
+{
+	*world = (struct world){
+			.limits = {.bytes = 1024 * 1024, .depth = 32, .values = 10000},
+			.max_deadline = 30000 * WORLD_MS,
+			.waiters_max = 10000,
+	};
+	async_init(&world->async, WORLD_START, 1);
+	arena_init(&world->arena, NULL);
+	diag_init(&world->diag, &world->arena);
+}
+
+bool world_init(struct world *world, struct account *account, struct arena_pool *arenas)
+{
+	world->arenas = arenas;
+	scripted_database_init(&world->catalog, "catalog", 4, account);
+	scripted_database_init(&world->ledger, "ledger", 1, account);
+	scripted_source_init(&world->north, "north", &world->limits);
+	scripted_source_init(&world->south, "south", &world->limits);
+	scripted_source_init(&world->east, "east", &world->limits);
+	scripted_source_init(&world->west, "west", &world->limits);
+	world->hot = memory_cache_new("hot", CACHE_BYTES, account, &world->async.random);
+	world->cold = memory_cache_new("cold", CACHE_BYTES, account, &world->async.random);
+	return world->hot && world->cold;
+}
+
+bool world_read(struct world *world, const char *yaml)
+{
+	world->configuration =
+			conf_read("test", text_of(yaml), root_options, &world->arena, &world->diag);
+	return world->configuration != NULL;
+}
+
+bool world_compile(struct world *world)
+{
+	world->context = (struct stages_context){
+			.async = &world->async,
+			.arena = &world->arena,
+			.diag = &world->diag,
+			.flights = world->arenas,
+			.limits = &world->limits,
+			.max_deadline = world->max_deadline,
+			.waiters_max = world->waiters_max,
+			.cache = find_cache,
+			.database = find_database,
+			.source = find_source,
+			.each = see_each,
+			.user = world,
+	};
+	const struct option_map *pipelines = option_get(world->configuration, "pipelines")->map;
+	world->pipelines = pipelines_compile(pipelines, &world->context, on_idle);
+	return world->pipelines != NULL;
+}
+
+bool world_load(struct world *world, const char *yaml)
+{
+	return world_read(world, yaml) && world_compile(world);
+}
+
+const char *world_problems(struct world *world)
+{
+	struct buffer buffer;
+	buffer_init_arena(&buffer, &world->arena);
+	diag_sort(&world->diag);
+	for (const struct diag_item *item = world->diag.first; item; item = item->next)
+		buffer_append_format(&buffer, "%u:%u: %s%s\n", item->place.line, item->place.column,
+				item->warning ? "warning: " : "", item->message);
+	buffer_append_char(&buffer, '\0');
+	return buffer_text(&buffer).data;
+}
+
+uint64_t world_turn(struct world *world)
+{
+	uint64_t next;
+	do {
+		async_enter(&world->async, world->async.now);
+		next = async_leave(&world->async);
+	} while (next == world->async.now);
+	return next;
+}
+
+void world_at(struct world *world, uint64_t ms)
+{
+	uint64_t until = WORLD_START + ms * WORLD_MS;
+	for (uint64_t next = world_turn(world); next <= until; next = world_turn(world))
+		async_enter(&world->async, next);
+	async_enter(&world->async, until);
+	(void)world_turn(world);
+}
+
+static void end_jobs(struct scripted_database *database)
+{
+	while (scripted_job(database, 0))
+		scripted_job_end(scripted_job(database, 0), STATUS_UNAVAILABLE, "closed");
+}
+
+static void end_asks(struct scripted_source *source)
+{
+	while (scripted_ask(source, 0))
+		scripted_ask_end(scripted_ask(source, 0), STATUS_UNAVAILABLE, "closed");
+}
+
+static uint64_t count_work(const struct world *world)
+{
+	return world->catalog.running + world->ledger.running + world->north.source.stats.pending +
+	       world->south.source.stats.pending + world->east.source.stats.pending +
+	       world->west.source.stats.pending;
+}
+
+/* An end may let the next begin, so all are ended until a turn begins none. */
+static void end_all(struct world *world)
+{
+	do {
+		end_jobs(&world->catalog);
+		end_jobs(&world->ledger);
+		end_asks(&world->north);
+		end_asks(&world->south);
+		end_asks(&world->east);
+		end_asks(&world->west);
+		(void)world_turn(world);
+	} while (count_work(world) > 0);
+}
+
+static bool close_pipelines(struct world *world)
+{
+	if (!world->pipelines)
+		return true;
+	pipelines_close(world->pipelines, DRAIN);
+	end_all(world);
+	if (idle != world->pipelines)
+		return false;
+	pipelines_free(world->pipelines);
+	return true;
+}
+
+bool world_deinit(struct world *world)
+{
+	if (!close_pipelines(world)) {
+		(void)fprintf(stderr, "work still goes on in the flights\n");
+		return false;
+	}
+	if (world->hot)
+		world->hot->ops->free(world->hot);
+	if (world->cold)
+		world->cold->ops->free(world->cold);
+	scripted_database_deinit(&world->catalog);
+	scripted_database_deinit(&world->ledger);
+	arena_deinit(&world->arena);
+	if (world->async.wheel.armed > 0)
+		(void)fprintf(stderr, "%zu timers are still armed\n", world->async.wheel.armed);
+	return world->async.wheel.armed == 0 && live_report() == 0;
+}

@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/*
+ * What pipelines stand on, without anything real: a clock that only moves when it is told to, two
+ * databases, two caches and four sources, and a configuration whose YAML holds nothing but
+ * `pipelines`.
+ */
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "pipeline/async/async.h"
+#include "pipeline/base/arena.h"
+#include "pipeline/base/diag.h"
+#include "pipeline/base/json.h"
+#include "pipeline/stages/pipeline.h"
+#include "tests/sim/scripted_database.h"
+#include "tests/sim/scripted_source.h"
+
+#define WORLD_MS    UINT64_C(1000000)
+#define WORLD_START (UINT64_C(1000000) * WORLD_MS)
+
+struct world {
+	struct async async;
+	struct arena arena; /* the configuration's */
+	struct diag diag;
+	struct json_limits limits;
+	uint64_t max_deadline; /* the ceiling of flights in a pipeline without a deadline */
+	uint64_t waiters_max;
+	struct arena_pool *arenas;	  /* of flights */
+	struct scripted_database catalog; /* 4 connections */
+	struct scripted_database ledger;  /* 1 connection */
+	struct scripted_source north;
+	struct scripted_source south;
+	struct scripted_source east;
+	struct scripted_source west;
+	struct cache *hot;  /* 1 MiB */
+	struct cache *cold; /* 1 MiB */
+	const struct option_map *configuration;
+	struct stages_context context;
+	struct pipelines *pipelines;
+};
+
+/* The clock, at WORLD_START; to be called before all else. */
+void world_init_clock(struct world *world);
+
+/* The rest; borrows account, to which rows and evicted values are charged, and arenas. False when
+ * memory is out. */
+bool world_init(struct world *world, struct account *account, struct arena_pool *arenas);
+
+/* Reads and compiles a configuration, at once or in two steps. False: world_problems() says why. */
+bool world_load(struct world *world, const char *yaml);
+bool world_read(struct world *world, const char *yaml);
+bool world_compile(struct world *world);
+
+/* What is wrong, a line each: `LINE:COLUMN: MESSAGE`, or `LINE:COLUMN: warning: MESSAGE`. */
+const char *world_problems(struct world *world);
+
+/* Turns at the present time until nothing is queued; returns when the next one must be. */
+uint64_t world_turn(struct world *world);
+
+/* Moves the clock to ms after its start, through all turns that lie before it. */
+void world_at(struct world *world, uint64_t ms);
+
+/*
+ * Ends flights, jobs and asks that still go on, and frees everything. False if anything is left
+ * then: work, a timer, what live_report() counts.
+ */
+bool world_deinit(struct world *world);

@@ -1,0 +1,195 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* At a limit, what would wait is refused, and what needn't is served. */
+#include <stdio.h>
+#include <string.h>
+
+#include "tests/unit/requests/fixture.h"
+
+#define P                                                                                          \
+	"pipelines:\n  p:\n    steps:\n"                                                           \
+	"      - cache: {in: hot, key: '${a | 0}', ttl: 60s, miss: [lookup: {in: catalog, query: " \
+	"SELECT 1}]}\n"                                                                            \
+	"  q:\n    steps: [lookup: {in: catalog, query: SELECT 1}]\n"
+#define TOO_MANY(id, at)                                                                           \
+	id " RESOURCE_EXHAUSTED retry_ms=*\n{\"error\":\"too many requests in "                    \
+	   "flight\",\"stage\":\"" at "\"}"
+#define AT_CACHE  "p/1.cache"
+#define AT_LOOKUP "q/1.lookup"
+
+static void test_in_flight(void **state)
+{
+	h.limits.in_flight = 2;
+	load(P);
+	struct peer *one = connect();
+	struct peer *other = connect();
+	peer_send(one, "p 1 100");
+	row(0, "1");
+	expect(one, "1 OK cache=miss\n1");
+	peer_send(one, "q 2 100");
+	peer_send(other, "q 3 100");
+	peer_send(other, "q 4 100");
+	expect(other, TOO_MANY("4", AT_LOOKUP));
+	assert_in_range(other->retry_ms, 5, 15);
+	peer_send(one, "p 5 100\n{\"a\":1}");
+	expect(one, TOO_MANY("5", AT_CACHE));
+	peer_send(one, "p 6 100");
+	expect(one, "6 OK cache=hit\n1");
+	peer_send(one, "$ping 7 -");
+	expect(one, "7 OK");
+	row(0, "2");
+	expect(one, "2 OK\n2");
+	peer_send(other, "q 8 100");
+	expect(other, "");
+	assert_int_equal(counts()->in_flight_highest, 2);
+}
+
+static void test_what_is_reaping_counts(void **state)
+{
+	h.limits.in_flight = 1;
+	load(P);
+	h.world.catalog.stubborn = true;
+	struct peer *peer = connect();
+	peer_send(peer, "q 1 100");
+	struct scripted_job *stubborn = job(0);
+	peer_send(peer, "$cancel 1 -");
+	expect(peer, "1 CANCELLED\n{\"error\":\"cancelled\"}");
+	assert_int_equal(counts()->in_flight, 0);
+	assert_int_equal(counts()->reaping, 1);
+	assert_true(engine_answered(h.engine) && !engine_idle(h.engine));
+	peer_send(peer, "q 2 100");
+	expect(peer, TOO_MANY("2", AT_LOOKUP));
+	scripted_job_end(stubborn, STATUS_OK, "1");
+	assert_int_equal(counts()->reaping, 0);
+	peer_send(peer, "q 3 100");
+	expect(peer, "");
+	assert_int_equal(counts()->in_flight, 1);
+}
+
+static void test_losers_are_reaped(void **state)
+{
+	load("pipelines:\n  p:\n    steps: [fanout: {to: [north, south], wait: any}]\n");
+	static const struct scripted_end one = {STATUS_OK, "1"};
+	struct peer *peer = connect();
+	h.world.south.stubborn = true;
+	peer_send(peer, "p 1 100");
+	scripted_ask_end(scripted_ask(&h.world.north, 0), STATUS_OK, "1");
+	expect(peer, "1 OK\n1");
+	assert_int_equal(counts()->reaping, 1);
+	scripted_ask_end(scripted_ask(&h.world.south, 0), STATUS_OK, "2");
+	assert_int_equal(counts()->reaping, 0);
+	/* The same for one that was answered in the step in which it came. */
+	h.world.south.at_once = &one;
+	h.world.north.stubborn = true;
+	peer_send(peer, "p 2 100");
+	expect(peer, "2 OK\n1");
+	assert_int_equal(counts()->reaping, 1);
+	assert_int_equal(counts()->in_flight, 0);
+	scripted_ask_end(scripted_ask(&h.world.north, 0), STATUS_OK, "2");
+	assert_int_equal(counts()->reaping, 0);
+}
+
+static void test_per_client(void **state)
+{
+	h.limits.per_client = 2;
+	load(P);
+	struct peer *one = connect();
+	struct peer *other = connect();
+	peer_send(one, "q 1 100");
+	peer_send(one, "q 2 100");
+	peer_send(one, "q 3 100");
+	expect(one, TOO_MANY("3", AT_LOOKUP));
+	peer_send(other, "q 3 100");
+	expect(other, "");
+	row(0, "1");
+	expect(one, "1 OK\n1");
+	peer_send(one, "q 4 100");
+	expect(one, "");
+}
+
+static void test_bytes(void **state)
+{
+	char body[8192];
+	load(P);
+	struct account *account = engine_account(h.engine);
+	struct peer *peer = connect();
+	peer_send(peer, "p 1 100");
+	row(0, "1");
+	expect(peer, "1 OK cache=miss\n1");
+	peer_send(peer, "p 2 100\n{\"a\":1}");
+	memset(body, ' ', sizeof(body));
+	body[0] = '1';
+	body[REPLY_LARGE] = '\0';
+	row(0, body);
+	assert_memory_equal(peer_take(peer), "2 OK cache=miss\n1 ", 18);
+	assert_true(peer->size > REPLY_LARGE);
+	account_charge(account, h.limits.bytes);
+	peer_send(peer, "q 3 100");
+	expect(peer, TOO_MANY("3", AT_LOOKUP));
+	peer_send(peer, "p 4 100");
+	expect(peer, "4 OK cache=hit\n1");
+	peer_send(peer, "p 5 100\n{\"a\":1}");
+	expect(peer, "5 RESOURCE_EXHAUSTED cache=hit retry_ms=*\n{\"error\":\"too much memory in "
+		     "use for so large a reply\"}");
+	account_release(account, h.limits.bytes);
+	peer_send(peer, "p 6 100\n{\"a\":1}");
+	assert_memory_equal(peer_take(peer), "6 OK cache=hit\n1 ", 17);
+	peer_send(peer, "q 7 100");
+	expect(peer, "");
+	assert_true(account->used > 0);
+}
+
+static void test_a_request_holds_its_bytes_until_it_is_over(void **state)
+{
+	char message[4096];
+	load(P);
+	struct account *account = engine_account(h.engine);
+	struct peer *peer = connect();
+	size_t before = account->used;
+	(void)snprintf(message, sizeof(message), "q 1 100\n{\"a\":\"%3000s\"}", "");
+	peer_send(peer, message);
+	assert_true(account->used - before > 3000);
+	row(0, "1");
+	expect(peer, "1 OK\n1");
+	assert_int_equal(account->used, before);
+}
+
+/* A quarter of the median, give or take half; what was refused at once says nothing of how long the
+ * others take. */
+static void test_retry_ms_follows_the_pipeline(void **state)
+{
+	char message[64];
+	h.limits.per_client = 1;
+	load(P);
+	struct peer *peer = connect();
+	for (unsigned i = 0; i < 300; i++) {
+		peer_send(peer, "q 1 1000");
+		world_at(&h.world, 400 * (i + 1));
+		row(0, "1");
+		expect(peer, "1 OK\n1");
+	}
+	peer_send(peer, "q 1 100000");
+	uint64_t least = UINT64_MAX, most = 0;
+	for (unsigned i = 0; i < 1000; i++) {
+		(void)snprintf(message, sizeof(message), "q x%u 1000", i);
+		peer_send(peer, message);
+		assert_non_null(strstr(peer_take(peer), "RESOURCE_EXHAUSTED retry_ms=*"));
+		least = peer->retry_ms < least ? peer->retry_ms : least;
+		most = peer->retry_ms > most ? peer->retry_ms : most;
+	}
+	assert_in_range(least, 50, 60);
+	assert_in_range(most, 140, 160);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+			request_test(test_in_flight),
+			request_test(test_what_is_reaping_counts),
+			request_test(test_losers_are_reaped),
+			request_test(test_per_client),
+			request_test(test_bytes),
+			request_test(test_a_request_holds_its_bytes_until_it_is_over),
+			request_test(test_retry_ms_follows_the_pipeline),
+	};
+	return cmocka_run_group_tests_name("requests/limits", tests, NULL, NULL);
+}

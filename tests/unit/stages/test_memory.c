@@ -1,0 +1,182 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Memory that is out at any moment: a configuration is then refused, and a run ends with an error
+ * or with the right answer, never with another. An arena asks for memory only now and then, so each
+ * time it is filled a little further before, until every allocation has been the one that fails.
+ */
+
+#include <string.h>
+
+#include "pipeline/async/async.h"
+#include "tests/unit/allocations.h"
+#include "tests/unit/stages/trial.h"
+
+static const char yaml[] =
+		"pipelines:\n"
+		"  product:\n"
+		"    takes: {sku: string, n: number = 1}\n"
+		"    steps:\n"
+		"      - cache:\n"
+		"          in: hot\n"
+		"          key: 'product/${sku}/${n}'\n"
+		"          ttl: 1s\n"
+		"          miss:\n"
+		"            - lookup: {in: catalog, query: 'SELECT :sku, :n', json: [symbols], "
+		"params: {n: '${n}'}}\n"
+		"  offer:\n"
+		"    steps:\n"
+		"      - call: {pipeline: product, with: {sku: '<${sku}>'}}\n"
+		"        as: product\n"
+		"      - cache: {in: cold, key: '${product | 0}', ttl: 1s, miss: [\n"
+		"          call: {pipeline: other, with: {name: '${product.name | 0}'}}]}\n"
+		"        as: other\n"
+		"      - timeout:\n"
+		"          after: 1s\n"
+		"          steps:\n"
+		"            - fanout: {to: [north, south, west], each: {symbol: "
+		"'${product.symbols}'}, on_error: partial}\n"
+		"        as: quotes\n"
+		"    reply: {product: '${product.name}', other: '${other}', quotes: '${quotes}'}\n"
+		"  other:\n"
+		"    takes: {name: any}\n"
+		"    steps:\n"
+		"      - lookup: {in: ledger, query: 'SELECT :name', missing: 'null'}\n"
+		"    reply: {of: '${name}'}\n";
+
+#define ROOM_MAX 65536
+
+/* Gives an arena a chunk as large as they get, with no more than `room` bytes left in it. */
+static void leave_room(struct arena *arena, size_t room)
+{
+	while (arena->step < ROOM_MAX)
+		assert_non_null(arena_alloc(arena, arena->step));
+	assert_non_null(arena_alloc(arena, (size_t)(arena->end - arena->at) + 16));
+	while ((size_t)(arena->end - arena->at) > room)
+		assert_non_null(arena_alloc(arena, 16));
+}
+
+#define PRODUCT "{\"name\":\"n\",\"symbols\":[\"A\",2]}"
+#define QUOTES	"{\"north\":1,\"south\":[2],\"$missing\":{\"west\":\"NOT_FOUND\"}}"
+#define PARTIAL "OK cache=miss partial=1 {\"product\":\"n\",\"other\":{\"of\":\"n\"},\"quotes\":{"
+#define ANSWER	PARTIAL "\"A\":" QUOTES ",\"2\":" QUOTES "}}"
+
+static void answer_at_once(void)
+{
+	static const struct scripted_end product = {STATUS_OK, PRODUCT};
+	static const struct scripted_end other = {STATUS_OK, "0"};
+	static const struct scripted_end quotes[] = {
+			{STATUS_OK, "1"}, {STATUS_OK, "[2]"}, {STATUS_NOT_FOUND, NULL}};
+	world.catalog.at_once = &product;
+	world.ledger.at_once = &other;
+	world.north.at_once = &quotes[0];
+	world.south.at_once = &quotes[1];
+	world.west.at_once = &quotes[2];
+}
+
+/* Either all memory is out after so many allocations, or one alone fails. */
+static void (*fail_after)(unsigned successes);
+
+static bool works(void)
+{
+	const struct query *query = container_of(world.catalog.queries.next, struct query, link);
+	struct trial *trial = start("offer", "{\"sku\":\"a\"}", 1000);
+	return strcmp(answer(trial), ANSWER) == 0 && query->spec->json_column_count == 1;
+}
+
+/* Whether it was taken; what is taken works. */
+static bool compile_with(size_t room, unsigned successes)
+{
+	assert_int_equal(set_up(NULL), 0);
+	assert_true(world_read(&world, yaml));
+	leave_room(&world.arena, room);
+	fail_after(successes);
+	bool compiled = world_compile(&world);
+	allocations_heal();
+	assert_int_equal(compiled, world.diag.errors == 0);
+	answer_at_once();
+	assert_true(!compiled || works());
+	assert_int_equal(tear_down(NULL), 0);
+	return compiled;
+}
+
+/* Allocations that may fail without harm, as when a cache can't keep a value. */
+#define UNNOTICED_MAX 8
+
+/* Lets memory be out at every moment of what try() does. It says whether it found enough. */
+static void sweep(bool (*try)(size_t room, unsigned successes))
+{
+	size_t enough = 0;
+	unsigned direct = 0; /* allocations that are in no arena, and are made whatever the room */
+	fail_after = allocations_fail_after;
+	while (!try(ROOM_MAX, direct))
+		direct++;
+	while (!try(enough, direct))
+		enough += 16;
+	assert_true(direct > 0 && enough > 0);
+	for (unsigned successes = 0; successes <= direct + UNNOTICED_MAX; successes++) {
+		for (size_t room = 0; room < enough; room += 16) {
+			fail_after = room % 64 ? allocations_fail_once_after
+					       : allocations_fail_after;
+			(void)try(room, successes);
+		}
+	}
+}
+
+static void test_a_configuration_is_refused(void **state)
+{
+	sweep(compile_with);
+}
+
+/* Without memory an ask ends RESOURCE_EXHAUSTED, and what others answered will do. */
+static bool is_partial(const char *said)
+{
+	static const char beginning[] = PARTIAL;
+	struct arena arena;
+	struct json json;
+	struct json_error error;
+	if (strncmp(said, beginning, sizeof(beginning) - 1) != 0)
+		return false;
+	arena_init(&arena, NULL);
+	bool valid = json_parse(&json, &arena, text_of(strchr(said, '{')), &world.limits, &error);
+	arena_deinit(&arena);
+	return valid && strstr(said, ":\"RESOURCE_EXHAUSTED\"") && !strstr(said, "null") &&
+	       !strstr(said, "{}");
+}
+
+static bool is_refused(const char *said)
+{
+	return strncmp(said, "RESOURCE_EXHAUSTED ", sizeof("RESOURCE_EXHAUSTED ") - 1) == 0;
+}
+
+/* Whether it ended as if there were memory. */
+static bool run_with(size_t room, unsigned successes)
+{
+	assert_int_equal(set_up(NULL), 0);
+	load(yaml);
+	answer_at_once();
+	struct trial *trial = prepare("offer", "{\"sku\":\"a\"}", 1000);
+	leave_room(&trial->arena, room);
+	before_answer = allocations_heal;
+	fail_after(successes);
+	run(trial);
+	allocations_heal();
+	const char *said = answer(trial);
+	bool good = strcmp(said, ANSWER) == 0;
+	assert_true(good || is_refused(said) || is_partial(said));
+	assert_int_equal(tear_down(NULL), 0);
+	return good;
+}
+
+static void test_a_run_is_refused_or_right(void **state)
+{
+	sweep(run_with);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+			cmocka_unit_test(test_a_configuration_is_refused),
+			cmocka_unit_test(test_a_run_is_refused_or_right),
+	};
+	return cmocka_run_group_tests_name("stages/memory", tests, NULL, NULL);
+}
