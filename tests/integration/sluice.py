@@ -1,0 +1,277 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Runs sluiced and stands around it as everybody who has to do with it: its clients, the readers of its feed, its
+service manager and the reader of its log. What a test waits for is an event; the timeout is for what will not come."""
+import collections
+import itertools
+import json
+import os
+import pathlib
+import re
+import select
+import signal
+import socket
+import subprocess
+import tempfile
+import threading
+import time
+
+import zmq
+
+from tap import equal
+
+TIMEOUT = 60  # seconds
+
+# Doors of its own, and `stats` often enough to wait for.
+DOORS = """\
+listen: tcp://127.0.0.1:*
+telemetry: {publish: "tcp://127.0.0.1:*", every: 10ms}
+"""
+
+# Milliseconds: not in this test. Never, -1, would make libzmq drop what has come and was not heard yet.
+RECONNECT = 3600000
+
+NUMBERS = itertools.count()
+
+SANITIZERS = ("Sanitizer", "runtime error:")
+
+
+def folder(stack):
+    return pathlib.Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="sluice-")))
+
+
+def check_sanitizers(lines):
+    reports = [line for line in lines if any(word in line for word in SANITIZERS)]
+    if reports:
+        raise AssertionError("\n".join(lines))
+
+
+class Log:
+    """The lines that a process writes to a pipe, read as they come."""
+
+    def __init__(self, pipe):
+        self.lines = []
+        self.ended = False
+        self.changed = threading.Condition()
+        threading.Thread(target=self._read, args=[pipe], daemon=True).start()
+
+    def _read(self, pipe):
+        with pipe:
+            for line in pipe:
+                self._note(lines=[line.rstrip("\n")])
+        self._note(ended=True)
+
+    def _note(self, lines=(), ended=False):
+        with self.changed:
+            self.lines.extend(lines)
+            self.ended = ended
+            self.changed.notify_all()
+
+    def wait_for(self, text):
+        """The first line that holds text."""
+        def find():
+            return next((line for line in self.lines if text in line), None) or self.ended
+        with self.changed:
+            found = self.changed.wait_for(find, TIMEOUT)
+        if not isinstance(found, str):
+            raise AssertionError(f"no line with {text!r} in {self.lines}")
+        return found
+
+    def wait_end(self):
+        with self.changed:
+            assert self.changed.wait_for(lambda: self.ended, TIMEOUT)
+
+
+class Manager:
+    """The service manager's end of NOTIFY_SOCKET."""
+
+    def __init__(self, stack):
+        self.socket = stack.enter_context(socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM))
+        self.socket.bind("")  # the kernel chooses an abstract name
+        self.address = "@" + self.socket.getsockname()[1:].decode()
+        self.messages = []
+
+    def wait_for(self, assignment, process):
+        """The next message that holds the assignment, as a dict. Fails when the process ends without it."""
+        pidfd = os.pidfd_open(process.pid)
+        try:
+            while True:
+                ready, _, _ = select.select([self.socket, pidfd], [], [], TIMEOUT)
+                if self.socket not in ready:
+                    raise AssertionError(f"no {assignment}, only {self.messages}")
+                message = dict(line.split("=", 1) for line in self.socket.recv(4096).decode().splitlines())
+                self.messages.append(message)
+                if assignment.split("=", 1) in [list(item) for item in message.items()]:
+                    return message
+        finally:
+            os.close(pidfd)
+
+
+class Sluiced:
+    """A daemon that is ready, in a folder of its own, which `directory` may have filled. It is stopped with the stack,
+    and held to what a clean end looks like, if the test has not done so itself."""
+
+    def __init__(self, stack, program, text, directory=None, doors=DOORS, environment=None, ready=True):
+        self.directory = directory or folder(stack)
+        (self.directory / "sluice.yaml").write_text(doors + text)
+        self.context = stack.enter_context(zmq.Context())
+        self.manager = Manager(stack)
+        self.process = subprocess.Popen(
+            [os.path.abspath(program), "--config", "sluice.yaml"], cwd=self.directory, text=True,
+            stderr=subprocess.PIPE, env={**os.environ, "NOTIFY_SOCKET": self.manager.address, **(environment or {})})
+        self.log = Log(self.process.stderr)
+        self.counts = None
+        stack.callback(self._end_unless_ended)
+        if ready:
+            self.wait_ready()
+
+    def wait_ready(self):
+        try:
+            self.manager.wait_for("READY=1", self.process)
+        except AssertionError as error:
+            raise AssertionError(f"{error}; log: {self.log.lines}") from None
+        self.wait_doors()
+
+    def wait_doors(self):
+        """Reads in its log where its doors are."""
+        line = self.log.wait_for('msg="ready"')
+        self.endpoint, self.feed_endpoint = re.search(r" listen=(\S+) telemetry=(\S+)", line).groups()
+
+    def signal(self, number):
+        self.process.send_signal(number)
+
+    def stop(self):
+        """Asks it to end; gives its counts."""
+        self.signal(signal.SIGTERM)
+        return self.end()
+
+    def end(self):
+        """Waits for its end, which must be a clean one; gives its counts."""
+        self._wait()
+        check_sanitizers(self.log.lines)
+        stopped = [line for line in self.log.lines if 'msg="stopped"' in line]
+        equal((self.process.returncode, self.log.lines[-1:]), (0, stopped))
+        counts = {name: int(count) for name, count in re.findall(r" (\w+)=(\d+)", self.log.lines[-1])}
+        equal(list(counts), ["read", "answered", "gone", "undelivered"])
+        equal(counts["read"], counts["answered"] + counts["gone"] + counts["undelivered"])
+        self.counts = counts
+        return counts
+
+    def _wait(self):
+        try:
+            self.process.wait(TIMEOUT)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+            raise AssertionError(f"it did not end; log: {self.log.lines}") from None
+        finally:
+            self.log.wait_end()
+
+    def _end_unless_ended(self):
+        if self.counts is None:
+            self.stop()
+
+
+def run(program, *arguments, **options):
+    """Runs it to an end that comes by itself. The result is a CompletedProcess, whose stderr is a list of lines."""
+    done = subprocess.run([os.path.abspath(program), *arguments], capture_output=True, text=True, timeout=TIMEOUT,
+                          **options)
+    done.stderr = done.stderr.splitlines()
+    check_sanitizers(done.stderr)
+    return done
+
+
+class Reply(collections.namedtuple("Reply", "id status keys body")):
+    """What a door answered: keys as a dict of strings, body parsed, or None where there is none."""
+
+    def __new__(cls, message):
+        header, _, body = message.partition("\n")
+        name, status, *keys = header.split(" ")
+        return super().__new__(cls, name, status, dict(key.split("=", 1) for key in keys),
+                               json.loads(body) if body else None)
+
+
+class Client:
+    """One connection, DEALER or REQ, that speaks the wire; options are those of the socket. It queues without bounds
+    and does not connect again, so no test ever speaks with another one's daemon."""
+
+    def __init__(self, stack, daemon, kind=zmq.DEALER, **options):
+        self.socket = stack.enter_context(daemon.context.socket(kind))
+        options = {"linger": 0, "rcvtimeo": TIMEOUT * 1000, "sndtimeo": TIMEOUT * 1000, "sndhwm": 0, "rcvhwm": 0,
+                   "reconnect_ivl": RECONNECT, **options}
+        for name, value in options.items():
+            setattr(self.socket, name, value)
+        # pyzmq would name it by a descriptor, whose number is used again.
+        address = f"inproc://client-{next(NUMBERS)}"
+        self.monitor = stack.enter_context(self.socket.get_monitor_socket(zmq.EVENT_DISCONNECTED, address))
+        self.monitor.rcvtimeo = TIMEOUT * 1000
+        self.socket.connect(daemon.endpoint)
+
+    def ask(self, target, name, body=None, budget="-", **keys):
+        """Sends a request, or a command without arguments; body is what JSON is made of, or the text as it is."""
+        line = " ".join([target, str(name), str(budget), *(f"{key}={value}" for key, value in keys.items())])
+        if body is not None:
+            line += "\n" + (body if isinstance(body, str) else json.dumps(body))
+        self.socket.send_string(line)
+
+    def cancel(self, name):
+        self.ask("$cancel", name)
+
+    def hear(self):
+        return Reply(self.socket.recv_string())
+
+    def hear_many(self, count):
+        return [self.hear() for _ in range(count)]
+
+    def hear_rest(self):
+        """All that still comes until the daemon closes the connection."""
+        self.monitor.recv_multipart()
+        replies = []
+        while self.socket.poll(0):
+            replies.append(self.hear())
+        return replies
+
+    def call(self, target, body=None, name="call", **options):
+        """Asks, and hears the answer."""
+        self.ask(target, name, body, **options)
+        reply = self.hear()
+        equal(reply.id, str(name))
+        return reply
+
+    def settle(self):
+        """Nothing has come that was not heard, and what was sent has been read: replies keep their order."""
+        equal(self.call("$ping", name="settle").status, "OK")
+
+
+class Feed:
+    """A reader of the feed. When it is made its subscriptions stand, for they are taken in order, `stats` last."""
+
+    def __init__(self, stack, daemon, *topics):
+        self.socket = stack.enter_context(daemon.context.socket(zmq.SUB))
+        self.socket.linger = 0
+        self.socket.rcvhwm = 0
+        self.socket.reconnect_ivl = RECONNECT
+        for topic in (*topics, "stats"):
+            self.socket.subscribe(topic)
+        self.socket.connect(daemon.feed_endpoint)
+        self.wait_for("stats")
+
+    def next(self):
+        topic, event = self.socket.recv_multipart()
+        return topic.decode(), json.loads(event)
+
+    def wait_for(self, topic, predicate=lambda event: True):
+        """The next event of that topic for which the predicate holds; what comes before is passed over."""
+        end = time.monotonic() + TIMEOUT
+        last = None
+        while time.monotonic() < end and self.socket.poll(TIMEOUT * 1000):
+            found, event = self.next()
+            if found == topic:
+                last = event
+                if predicate(event):
+                    return event
+        raise AssertionError(f"waited in vain for {topic}; the last was {last}")
+
+    def stats(self, predicate=lambda stats: True):
+        """The first `stats` made from now on for which the predicate holds; older ones may still be on their way."""
+        now = time.time_ns() // 1000
+        return self.wait_for("stats", lambda stats: stats["t"] > now and predicate(stats))

@@ -1,0 +1,166 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+"""What a person sees who wrote a configuration, or a command line, wrong."""
+import sys
+
+from sluice import DOORS, folder, run
+import tap
+from tap import equal
+
+SLUICED = sys.argv[1]
+
+LISTEN = "listen: tcp://127.0.0.1:*\n"
+PIPELINE = "pipelines: {p: {steps: [{lookup: {in: d, query: SELECT 1}}]}}\n"
+DATABASE = "databases: {d: {sqlite: catalog.db}}\n"
+
+
+def check(stack, text):
+    """The first line that --check says about a file, without the file's name, and its exit code."""
+    directory = folder(stack)
+    data = text if isinstance(text, bytes) else text.encode()
+    (directory / "sluice.yaml").write_bytes(data)
+    done = run(SLUICED, "--check", "--config", "sluice.yaml", cwd=directory)
+    equal(done.stdout == "", done.returncode != 0)
+    first = done.stderr[0].removeprefix("sluice.yaml:") if done.stderr else None
+    return first, done.returncode
+
+
+def check_all(stack, cases):
+    for text, first in cases:
+        equal((text[:200], *check(stack, text)), (text[:200], first, 1))
+
+
+def test_right(stack):
+    directory = folder(stack)
+    (directory / "sluice.yaml").write_text(DOORS + DATABASE + PIPELINE)
+    done = run(SLUICED, "--check", "--config", "sluice.yaml", cwd=directory)
+    # The database is not there, and need not be: nothing is opened.
+    equal((done.returncode, done.stdout, done.stderr), (0, "sluice.yaml: right: 1 pipelines, 1 resources\n", []))
+
+
+def test_what_is_no_configuration(stack):
+    check_all(stack, [
+        ("", "1:1: error: is empty; expected a map of options"),
+        ("# nothing\n", "1:1: error: is empty; expected a map of options"),
+        ("hello\n", '1:1: error: expected a map of options, not "hello"'),
+        ("- listen\n", "1:1: error: expected a map of options, not a list"),
+        (bytes(range(256)), "1:1: error: not UTF-8 text: control characters are not allowed"),
+        (b"listen: \xff\xfe\n", "1:9: error: not UTF-8 text: invalid leading UTF-8 octet"),
+    ])
+
+
+def test_what_cannot_be_read(stack):
+    for path, why in [("missing.yaml", "No such file or directory"), (str(folder(stack)), "Is a directory")]:
+        for arguments in (["--check", "--config", path], ["--config", path]):
+            done = run(SLUICED, *arguments)
+            equal((done.returncode, done.stdout, done.stderr), (1, "", [f"{path}: error: cannot be read: {why}"]))
+
+
+def test_yaml_that_is_refused(stack):
+    rest = DATABASE + PIPELINE
+    check_all(stack, [
+        (LISTEN + "limits:\n\tin_flight: 10\n" + rest, "3:1: error: a tab where only spaces may indent"),
+        (LISTEN + LISTEN + rest, '2:1: error: "listen" is given twice, first at line 1'),
+        (LISTEN + "limits: {depth: 3, values: 4, depth: 3}\n" + rest,
+         '2:31: error: "depth" is given twice, first at line 2'),
+        ("listen: &door tcp://127.0.0.1:*\n" + rest, "1:9: error: an anchor, &door: write each value where it is used"),
+        ("listen: *door\n" + rest, "1:9: error: an alias, *door: write the value here"),
+        ("listen: !!str tcp://127.0.0.1:*\n" + rest, "1:9: error: a tag: what a value is follows from its key"),
+        (LISTEN + rest + "---\n", "4:1: error: a second document begins here; expected only one"),
+    ])
+
+
+def test_wrong_keys_and_values(stack):
+    rest = DATABASE + PIPELINE
+    check_all(stack, [
+        ("lisen: tcp://127.0.0.1:*\n" + LISTEN + rest, '1:1: error: unknown key "lisen"; did you mean "listen"?'),
+        (LISTEN + "limits: {in_fligth: 3}\n" + rest, '2:10: error: unknown key "in_fligth"; did you mean "in_flight"?'),
+        (LISTEN + "drain: 5\n" + rest,
+         '2:8: error: "drain": expected a duration such as 250ms (ns, us, ms, s, m or h), not "5"'),
+        (LISTEN + "drain: 5MiB\n" + rest,
+         '2:8: error: "drain": expected a duration such as 250ms (ns, us, ms, s, m or h), not "5MiB"'),
+        (LISTEN + "limits: {message: 1MB}\n" + rest,
+         '2:19: error: "message": expected a size such as 64MiB (B, KiB, MiB or GiB), not "1MB"'),
+        (LISTEN + "limits: {message: 1s}\n" + rest,
+         '2:19: error: "message": expected a size such as 64MiB (B, KiB, MiB or GiB), not "1s"'),
+        (LISTEN + PIPELINE, '2:39: error: there is no database "d"'),
+        (LISTEN + DATABASE + "pipelines: {p: {takes: {sku: string}, steps: [{lookup: {in: d, query: SELECT :sk}}]}}\n",
+         '3:71: error: nothing gives the name "sk"; did you mean "sku"?'),
+    ])
+
+
+def test_what_is_not_in_this_version(stack):
+    rest = DATABASE + PIPELINE
+    check_all(stack, [
+        (LISTEN + "control: ipc:///run/sluice/control\n" + rest, '2:1: error: "control" is not in this version'),
+        (LISTEN + "databases: {d: {postgres: host}}\n" + PIPELINE, '2:17: error: "postgres" is not in this version'),
+        (LISTEN + "caches: {c: {redis: host}}\n" + rest, '2:14: error: "redis" is not in this version'),
+        (LISTEN + "sources: {s: {http: host}}\n" + rest, '2:15: error: "http" is not in this version'),
+        (LISTEN + "pipelines:\n  p:\n    steps:\n    - retry: {attempts: 3}\n",
+         '5:7: error: "retry" is not in this version'),
+        (LISTEN + "pipelines:\n  p:\n    steps:\n    - fanout: {to: [a], hedge: 5ms}\n",
+         '5:25: error: "hedge" is not in this version'),
+    ])
+
+
+def test_doors_that_others_can_reach(stack):
+    rest = DATABASE + PIPELINE
+    reached = ("can be reached from other machines, and there is no protection: bind it to 127.0.0.1, or say "
+               "`insecure: true`")
+    check_all(stack, [
+        ("listen: tcp://*:5555\n" + rest, f"1:9: error: tcp://*:5555 {reached}"),
+        ("listen: tcp://192.0.2.1:5555\n" + rest, f"1:9: error: tcp://192.0.2.1:5555 {reached}"),
+        (LISTEN + "telemetry: {publish: 'tcp://0.0.0.0:5556'}\n" + rest,
+         f"2:22: error: tcp://0.0.0.0:5556 {reached}"),
+        ("listen: ipc:///run/sluice/front\n" + rest,
+         "1:9: error: expected tcp://ADDRESS:PORT, such as tcp://127.0.0.1:5555"),
+    ])
+    equal(check(stack, "listen: tcp://*:5555\ninsecure: true\n" + rest), (None, 0))
+
+
+def test_circles(stack):
+    def calls(**pipelines):
+        return LISTEN + "pipelines:\n" + "".join(f"  {name}: {{steps: [{{call: {callee}}}]}}\n"
+                                                 for name, callee in pipelines.items())
+    check_all(stack, [
+        (calls(a="a"), '3:22: error: pipelines call each other in a circle: "a" calls "a"'),
+        (calls(a="b", b="c", c="a"), '5:22: error: pipelines call each other in a circle: "c" calls "a"'),
+    ])
+
+
+def nested(depth):
+    return ("{timeout: {after: 1s, steps: [" * depth + "{lookup: {in: d, query: SELECT 1}}" + "]}}" * depth)
+
+
+def test_nesting(stack):
+    def stages(depth):
+        return LISTEN + DATABASE + "pipelines: {p: {steps: [" + nested(depth) + "]}}\n"
+
+    equal(check(stack, stages(31)), (None, 0))
+    check_all(stack, [
+        (stages(32), "3:984: error: stages are nested deeper than 32"),
+        (stages(1000), "3:1265: error: nested more than 128 deep"),
+        (stages(10000), " error: is over 256 KiB"),
+        (LISTEN + "pipelines: " + "[" * 10000, "2:139: error: nested more than 128 deep"),
+        (LISTEN + "pipelines: " + "{p: " * 10000, "2:520: error: nested more than 128 deep"),
+        (LISTEN + "".join(" " * depth + "p:\n" for depth in range(500)), "130:129: error: nested more than 128 deep"),
+    ])
+
+
+def test_command_lines(stack):
+    done = run(SLUICED, "--help")
+    equal((done.returncode, done.stderr, done.stdout.splitlines()[0]),
+          (0, [], "Usage: sluiced --config FILE [--check]"))
+    equal(run(SLUICED, "-h").stdout, done.stdout)
+    done = run(SLUICED, "--version")
+    equal((done.returncode, done.stderr, done.stdout.split(" ")[0]), (0, [], "sluiced"))
+    for arguments in ([], ["--check"], ["--config"], ["--config", "a", "b"], ["--nothing"], ["sluice.yaml"]):
+        done = run(SLUICED, *arguments)
+        equal((arguments, done.returncode, done.stdout, done.stderr[-1]), (arguments, 2, "", "Try: sluiced --help"))
+
+
+tap.run([
+    test_right, test_what_is_no_configuration, test_what_cannot_be_read, test_yaml_that_is_refused,
+    test_wrong_keys_and_values, test_what_is_not_in_this_version, test_doors_that_others_can_reach, test_circles,
+    test_nesting, test_command_lines,
+])

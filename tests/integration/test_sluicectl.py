@@ -1,0 +1,163 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+"""sluicectl against sockets that the test holds itself, and against the quote source, which speaks the same wire."""
+import json
+import signal
+import subprocess
+import sys
+import tempfile
+
+import zmq
+
+import tap
+from quotes import Quotes, TIMEOUT_MS
+from tap import equal
+
+SLUICECTL, QUOTES = sys.argv[1:]
+
+
+def run(*arguments):
+    return subprocess.run([SLUICECTL, *arguments], capture_output=True, text=True, timeout=60)
+
+
+def start(stack, *arguments):
+    process = stack.enter_context(subprocess.Popen([SLUICECTL, *arguments], stdout=subprocess.PIPE,
+                                                   stderr=subprocess.PIPE, text=True))
+    stack.callback(process.kill)
+    return process
+
+
+def bound(stack, kind):
+    """A socket of ours and its endpoint."""
+    socket = stack.enter_context(stack.enter_context(zmq.Context()).socket(kind))
+    socket.setsockopt(zmq.LINGER, 0)
+    socket.setsockopt(zmq.RCVTIMEO, TIMEOUT_MS)
+    socket.bind("tcp://127.0.0.1:*")
+    return socket, socket.getsockopt_string(zmq.LAST_ENDPOINT)
+
+
+def exchange(stack, answer, *arguments):
+    """What call sends, and how it ends when it hears that answer."""
+    router, endpoint = bound(stack, zmq.ROUTER)
+    process = start(stack, "--endpoint", endpoint, *arguments)
+    client, request = router.recv_multipart()
+    router.send_multipart([client, answer])
+    out, err = process.communicate(timeout=TIMEOUT_MS / 1000)
+    return request, process.returncode, out, err
+
+
+def test_what_is_sent(stack):
+    request, code, out, err = exchange(stack, b"7 OK us=12", "call", "product", '{"sku":"x"}', "--budget", "250",
+                                       "--id", "7")
+    equal(request, b'product 7 250\n{"sku":"x"}')
+    equal((code, out, err), (0, "7 OK us=12\n", ""))
+    request, *_ = exchange(stack, b"- OK us=12", "call", "product")
+    target, name, budget = request.decode().split(" ")
+    equal((target, budget), ("product", "-"))
+    assert name.startswith("sluicectl-")
+    request, *_ = exchange(stack, b"p OK us=1", "ping", "--id", "p")
+    equal(request, b"$ping p -")
+
+
+def test_what_is_printed(stack):
+    body = '{"a":[1,{"b":"x, {\\"y\\": 2}"}], "c":{},"d":[ ],"e":null}'
+    pretty = '{\n  "a": [\n    1,\n    {\n      "b": "x, {\\"y\\": 2}"\n    }\n  ],\n  "c": {},\n  "d": [],\n  "e": null\n}'
+    answer = f"7 OK us=12 cache=hit\n{body}".encode()
+    equal(exchange(stack, answer, "call", "p")[1:], (0, f"7 OK us=12 cache=hit\n{pretty}\n", ""))
+    equal(exchange(stack, answer, "call", "p", "--raw")[1:], (0, f"7 OK us=12 cache=hit\n{body}\n", ""))
+    equal(exchange(stack, b"7 OK us=12\nno JSON", "call", "p")[1:], (0, "7 OK us=12\nno JSON\n", ""))
+
+
+def test_other_statuses(stack):
+    _, code, out, err = exchange(stack, b'7 NOT_FOUND us=12\n{"error":"no row"}', "call", "p")
+    equal((code, out, err), (1, '7 NOT_FOUND us=12\n{\n  "error": "no row"\n}\n', ""))
+    _, code, out, err = exchange(stack, b"HTTP/1.1 400 Bad Request", "call", "p")
+    equal((code, out), (3, ""))
+    assert "is no reply" in err and "front door" in err
+
+
+def test_a_source_speaks_the_same_wire(stack):
+    source = Quotes(stack, QUOTES, "--name", "north")
+    done = run("call", "quote", '{"symbol":"AAPL"}', "--endpoint", source.endpoint)
+    header, _, body = done.stdout.partition("\n")
+    equal((done.returncode, header.split(" ")[1]), (0, "OK"))
+    equal(json.loads(body)["source"], "north")
+    equal(run("ping", "--endpoint", source.endpoint).returncode, 0)
+    done = run("--endpoint", source.endpoint, "call", "nothing")
+    equal((done.returncode, done.stdout.split(" ")[1]), (1, "UNIMPLEMENTED"))
+
+
+def test_no_answer(stack):
+    source = Quotes(stack, QUOTES, "--hang", "1")
+    done = run("--endpoint", source.endpoint, "call", "quote", '{"symbol":"AAPL"}', "--budget", "1")
+    equal((done.returncode, done.stdout), (3, ""))
+    equal(done.stderr, f"sluicectl: no answer from {source.endpoint} within 1001 ms; give it more time with --budget\n")
+
+
+def test_nobody_listens(stack):
+    directory = stack.enter_context(tempfile.TemporaryDirectory())
+    endpoint = f"ipc://{directory}/nobody"
+    done = run("--endpoint", endpoint, "ping", "--budget", "1")
+    equal((done.returncode, done.stdout), (3, ""))
+    equal(done.stderr, f"sluicectl: nobody listens at {endpoint}; start sluiced, or say where it is with --endpoint\n")
+
+
+def feed(stack):
+    publisher, endpoint = bound(stack, zmq.XPUB)
+    publisher.setsockopt(zmq.XPUB_VERBOSE, 1)
+    return publisher, endpoint
+
+
+def test_watch_prints_each_event_at_once(stack):
+    publisher, endpoint = feed(stack)
+    process = start(stack, "watch", "--telemetry", endpoint, "--count", "2")
+    equal(publisher.recv(), b"\x01")
+    publisher.send_multipart([b"stats", b'{"seq":1}'])
+    equal(process.stdout.readline(), 'stats {"seq":1}\n')
+    equal(process.poll(), None)
+    publisher.send_multipart([b"daemon.ready", b'{"seq":1}'])
+    equal(process.communicate(timeout=20), ('daemon.ready {"seq":1}\n', ""))
+    equal(process.returncode, 0)
+
+
+def test_watch_ends_with_a_signal(stack):
+    publisher, endpoint = feed(stack)
+    process = start(stack, "watch", "request.", "daemon.", "--telemetry", endpoint)
+    equal({publisher.recv(), publisher.recv()}, {b"\x01request.", b"\x01daemon."})
+    process.send_signal(signal.SIGINT)
+    equal(process.communicate(timeout=20), ("", ""))
+    equal(process.returncode, 0)
+
+
+def test_watch_ends_with_its_time(stack):
+    _, endpoint = feed(stack)
+    equal(run("watch", "--telemetry", endpoint, "--for", "1").returncode, 0)
+    done = run("watch", "--telemetry", endpoint, "--for", "1", "--count", "3")
+    equal((done.returncode, done.stdout), (3, ""))
+    assert done.stderr.startswith("sluicectl: 0 of 3 events came")
+
+
+def test_usage(stack):
+    wrong = [
+        [], ["help"], ["call"], ["call", "a b"], ["call", "$ping"], ["call", "p", "{}", "{}"], ["ping", "p"],
+        ["call", "p", "--id", "-"], ["call", "p", "--budget", "1.5"], ["call", "p", "--budget", "1000000000"],
+        ["call", "p", "--count", "1"], ["watch", "--budget", "1"], ["watch", "--count", "0"], ["watch", "--for", "x"],
+        ["--budget"], ["--nothing"], ["call", "p", "--endpoint", "5555"], ["watch", "--telemetry", "nowhere"],
+    ]
+    for arguments in wrong:
+        done = run(*arguments)
+        found = (done.returncode, done.stdout, done.stderr.count("\n"), done.stderr.startswith("sluicectl: "))
+        equal((arguments, *found), (arguments, 2, "", 1, True))
+    done = run("--help")
+    equal((done.returncode, done.stderr), (0, ""))
+    assert "sluicectl call" in done.stdout
+    done = run("--version")
+    equal((done.returncode, done.stderr), (0, ""))
+    assert done.stdout.startswith("sluicectl ")
+
+
+tap.run([
+    test_what_is_sent, test_what_is_printed, test_other_statuses, test_a_source_speaks_the_same_wire, test_no_answer,
+    test_nobody_listens, test_watch_prints_each_event_at_once, test_watch_ends_with_a_signal,
+    test_watch_ends_with_its_time, test_usage,
+])
