@@ -51,9 +51,11 @@ struct resource *resources_find(
 /* Closes all; until as for driver.close. False: a thread has not come back. */
 bool resources_close(struct resources *resources, uint64_t until);
 
-/* Opens what is not ready. True: all that is required is ready now, or may never be, with an error
- * in diag. */
-bool resources_open(struct resources *resources, struct diag *diag);
+/* Opens what is not ready; what can never be is an error in diag. */
+void resources_open(struct resources *resources, struct diag *diag);
+
+/* Whether there is a database that isn't ready, and so is to be opened again. */
+bool resources_to_open(const struct resources *resources);
 
 /* The first required one that isn't ready, or NULL. */
 const struct resource *resources_missing(const struct resources *resources);

@@ -9,6 +9,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#define DESCRIPTORS_MIN 64
+
 int connections_init(struct connections *connections, const struct hash_key *key)
 {
 	*connections = (struct connections){.hash_key = *key};
@@ -18,8 +20,10 @@ int connections_init(struct connections *connections, const struct hash_key *key
 void connections_deinit(struct connections *connections)
 {
 	for (size_t i = 0; i < connections->descriptor_count; i++) {
-		if (connections->descriptors[i].probe >= 0)
-			(void)close(connections->descriptors[i].probe);
+		struct descriptor *descriptor = connections->descriptors[i];
+		if (descriptor && descriptor->probe >= 0)
+			(void)close(descriptor->probe);
+		free(descriptor);
 	}
 	free(connections->descriptors);
 	table_deinit(&connections->table);
@@ -91,42 +95,41 @@ void connections_remove(struct connections *connections, struct connection *conn
 	free(connection);
 }
 
-/* Lists are moved by hand, for their heads are in the array. */
-static void move(struct descriptor *to, struct descriptor *from)
-{
-	link_init(&to->connections);
-	list_splice(&to->connections, &from->connections);
-	to->open = from->open;
-	to->probe = from->probe;
-}
-
 static bool make_room(struct connections *connections, size_t fd)
 {
-	size_t count = connections->descriptor_count ? connections->descriptor_count : 64;
+	size_t old = connections->descriptor_count;
+	size_t count = old ? old : DESCRIPTORS_MIN;
 	while (count <= fd)
 		count *= 2;
-	struct descriptor *descriptors = malloc(count * sizeof(*descriptors));
+	struct descriptor **descriptors =
+			realloc(connections->descriptors, count * sizeof(struct descriptor *));
 	if (!descriptors)
 		return false;
-	for (size_t i = 0; i < count; i++) {
-		if (i < connections->descriptor_count) {
-			move(&descriptors[i], &connections->descriptors[i]);
-			continue;
-		}
-		link_init(&descriptors[i].connections);
-		descriptors[i].open = false;
-		descriptors[i].probe = -1;
-	}
-	free(connections->descriptors);
+	for (size_t i = old; i < count; i++)
+		descriptors[i] = NULL;
 	connections->descriptors = descriptors;
 	connections->descriptor_count = count;
 	return true;
 }
 
+static struct descriptor *descriptor_new(void)
+{
+	struct descriptor *descriptor = malloc(sizeof(*descriptor));
+	if (!descriptor)
+		return NULL;
+	*descriptor = (struct descriptor){.probe = -1};
+	link_init(&descriptor->connections);
+	return descriptor;
+}
+
 struct descriptor *connections_descriptor(struct connections *connections, int fd)
 {
-	if (fd < 0 || ((size_t)fd >= connections->descriptor_count &&
-				      !make_room(connections, (size_t)fd)))
+	if (fd < 0)
 		return NULL;
-	return &connections->descriptors[fd];
+	size_t at = (size_t)fd;
+	if (at >= connections->descriptor_count && !make_room(connections, at))
+		return NULL;
+	if (!connections->descriptors[at])
+		connections->descriptors[at] = descriptor_new();
+	return connections->descriptors[at];
 }

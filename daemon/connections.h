@@ -37,8 +37,8 @@ struct descriptor {
 #define ENDED_KEPT 1024
 
 struct connections {
-	struct table table; /* by routing id */
-	struct descriptor *descriptors;
+	struct table table;		 /* by routing id */
+	struct descriptor **descriptors; /* by number; NULL where none was seen */
 	size_t descriptor_count;
 	struct hash_key hash_key;
 	uint64_t ended[ENDED_KEPT]; /* hashes; a ring */

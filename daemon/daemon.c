@@ -146,7 +146,6 @@ static bool listen_to_signals(struct daemon *daemon)
 /* Everything required is there: requests are read from here on. */
 static void get_ready(struct daemon *daemon)
 {
-	daemon->start_timer = sd_event_source_disable_unref(daemon->start_timer);
 	daemon->ready = true;
 	front_open(daemon->front, daemon->engine);
 	log_line(&daemon->log, LOG_LEVEL_NOTICE, "ready",
@@ -171,22 +170,40 @@ static void give_up(struct daemon *daemon)
 	loop_exit(&daemon->loop, 1);
 }
 
-/* Opens what is not open yet, and again a little later, until all that is required is ready or the
- * time is over. */
+/* What can never be opened ends a start; of a daemon that serves it is only said. */
+static void refuse_resource(struct daemon *daemon, struct diag *diag)
+{
+	diag_print(diag, stderr);
+	daemon->start_timer = sd_event_source_disable_unref(daemon->start_timer);
+	if (daemon->ready)
+		return;
+	daemon->code = 1;
+	loop_exit(&daemon->loop, 1);
+}
+
+/*
+ * Opens what is not open yet, and again a little later. The daemon is ready when all that is
+ * required is; a database that isn't required may come later.
+ */
 static void on_start(void *user)
 {
 	struct daemon *daemon = user;
-	struct diag *diag = &daemon->build.diag;
-	bool settled = resources_open(&daemon->build.resources, diag);
-	if (diag->errors > 0) {
-		build_say(&daemon->build);
-		daemon->code = 1;
-		loop_exit(&daemon->loop, 1);
-	} else if (settled) {
+	struct resources *resources = &daemon->build.resources;
+	struct arena arena;
+	struct diag diag;
+	arena_init(&arena, NULL);
+	diag_init(&diag, &arena);
+	resources_open(resources, &diag);
+	if (diag.errors > 0)
+		refuse_resource(daemon, &diag);
+	else if (!daemon->ready && !resources_missing(resources))
 		get_ready(daemon);
-	} else if (daemon->async.now - daemon->started >= daemon->build.config.start_timeout) {
+	else if (!daemon->ready &&
+			daemon->async.now - daemon->started >= daemon->build.config.start_timeout)
 		give_up(daemon);
-	}
+	if (daemon->ready && !resources_to_open(resources))
+		daemon->start_timer = sd_event_source_disable_unref(daemon->start_timer);
+	arena_deinit(&arena);
 }
 
 static bool bind_error(struct place place, const char *endpoint, int error)

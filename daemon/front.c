@@ -10,6 +10,8 @@
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <stdlib.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
@@ -40,6 +42,13 @@
 #define HEARTBEAT_TIMEOUT_MS 15000
 #define HANDSHAKE_MS	     3000
 #define BACKLOG		     1024
+/* Far less than a heartbeat's time, and far more than it takes to hear of a connection's end. */
+#define LATELY_MS 1000
+
+/* Their value is an error; libzmq tells of the connection's end right after. */
+#define HANDSHAKE_FAILED                                                                           \
+	(ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL | ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL |              \
+			ZMQ_EVENT_HANDSHAKE_FAILED_AUTH)
 
 struct front {
 	struct loop *loop;
@@ -50,6 +59,7 @@ struct front {
 	struct engine *engine;
 	struct front_options options;
 	char endpoint[ENDPOINT_MAX];
+	bool handshake_failed; /* of the connection whose end is told of next */
 	unsigned since_clock;
 	uint64_t received;
 };
@@ -67,12 +77,13 @@ static struct text frame_text(zmq_msg_t *frame)
 	return (struct text){zmq_msg_data(frame), zmq_msg_size(frame)};
 }
 
+/* The client goes first: replies of the batch that is being read may still be handed to its
+ * connection. */
 static void connection_end(struct front *front, struct connection *connection)
 {
-	struct client *client = connection->client;
+	if (connection->client)
+		client_gone(connection->client);
 	connections_remove(&front->connections, connection);
-	if (client)
-		client_gone(client);
 }
 
 static void descriptor_end(struct front *front, struct descriptor *descriptor)
@@ -88,19 +99,28 @@ static void descriptor_end(struct front *front, struct descriptor *descriptor)
 
 /*
  * libzmq cuts a connection off when a frame is over ZMQ_MAXMSGSIZE, and does not say so. But a peer
- * that closes has been read to its end before, so what is left unread tells that it was not the
- * peer.
+ * that closes has been read to its end before, so it was not the peer where something is left
+ * unread, or where its end has not come. A peer that was cut off for its silence has not sent
+ * anything lately.
  */
 static bool was_cut_off(const struct descriptor *descriptor)
 {
 	int unread = 0;
-	return descriptor->probe >= 0 && ioctl(descriptor->probe, FIONREAD, &unread) == 0 &&
-	       unread > 0;
+	struct tcp_info info = {0};
+	socklen_t size = sizeof(info);
+	if (descriptor->probe < 0)
+		return false;
+	if (ioctl(descriptor->probe, FIONREAD, &unread) == 0 && unread > 0)
+		return true;
+	return getsockopt(descriptor->probe, IPPROTO_TCP, TCP_INFO, &info, &size) == 0 &&
+	       info.tcpi_state == TCP_ESTABLISHED && info.tcpi_last_data_recv < LATELY_MS;
 }
 
 static void on_disconnected(struct front *front, struct descriptor *descriptor)
 {
-	if (was_cut_off(descriptor)) {
+	bool failed = front->handshake_failed;
+	front->handshake_failed = false;
+	if (!failed && was_cut_off(descriptor)) {
 		uint64_t number = 0;
 		if (!list_empty(&descriptor->connections)) {
 			struct connection *connection = container_of(
@@ -115,6 +135,10 @@ static void on_disconnected(struct front *front, struct descriptor *descriptor)
 static void on_event(void *user, unsigned event, int value, struct text address)
 {
 	struct front *front = user;
+	if (event & HANDSHAKE_FAILED) {
+		front->handshake_failed = true;
+		return;
+	}
 	struct descriptor *descriptor = connections_descriptor(&front->connections, value);
 	if (!descriptor)
 		return;
@@ -151,14 +175,14 @@ static struct connection *connection_meet(
 static struct connection *connection_of(struct front *front, struct incoming *incoming)
 {
 	struct text id = frame_text(&incoming->id);
+	/* libzmq sets none that is longer, and takes any from a peer that speaks for itself. */
+	if (id.size > ROUTING_ID_MAX)
+		return NULL;
 	uint64_t hash = connections_hash(&front->connections, id);
 	struct connection *connection = connections_find(&front->connections, hash, id);
 	if (connection && routing_id_automatic(id))
 		return connection;
-	int fd = zmq_msg_get(&incoming->frames[0], ZMQ_SRCFD);
-	if (connection && connection->fd == fd)
-		return connection;
-	return connection_meet(front, hash, id, fd);
+	return connection_meet(front, hash, id, zmq_msg_get(&incoming->frames[0], ZMQ_SRCFD));
 }
 
 /*
@@ -323,7 +347,7 @@ static int send_frames(struct front *front, const struct connection *connection,
 	return error < 0 ? error : zsocket_send(&front->socket, message, 0);
 }
 
-static enum sent send(void *user, void *connection, struct text envelope, struct reply *reply)
+static enum sent send_reply(void *user, void *connection, struct text envelope, struct reply *reply)
 {
 	struct front *front = user;
 	struct outgoing_reply *outgoing = container_of(reply, struct outgoing_reply, reply);
@@ -337,7 +361,7 @@ static enum sent send(void *user, void *connection, struct text envelope, struct
 struct engine_ops front_engine_ops(struct front *front)
 {
 	return (struct engine_ops){
-			.reserve = reserve, .send = send, .discard = discard, .door = front};
+			.reserve = reserve, .send = send_reply, .discard = discard, .door = front};
 }
 
 static bool set_int(void *socket, int option, int value)
@@ -375,7 +399,8 @@ static int open_socket(struct front *front, void *zmq)
 	}
 	zsocket_pause(&front->socket, true);
 	error = zmonitor_init(&front->monitor, front->loop, zmq, socket,
-			ZMQ_EVENT_ACCEPTED | ZMQ_EVENT_DISCONNECTED, on_event, front);
+			ZMQ_EVENT_ACCEPTED | ZMQ_EVENT_DISCONNECTED | HANDSHAKE_FAILED, on_event,
+			front);
 	if (error < 0)
 		return error;
 	size_t size = sizeof(front->endpoint);

@@ -75,14 +75,22 @@ bool resources_close(struct resources *resources, uint64_t until)
 	return left == 0;
 }
 
-bool resources_open(struct resources *resources, struct diag *diag)
+void resources_open(struct resources *resources, struct diag *diag)
 {
 	for (size_t i = 0; i < resources->count; i++) {
 		struct resource *resource = resources->all[i];
 		if (!resource->ready && resource->driver->open)
 			resource->driver->open(resource, diag);
 	}
-	return diag->errors > 0 || !resources_missing(resources);
+}
+
+bool resources_to_open(const struct resources *resources)
+{
+	for (size_t i = 0; i < resources->count; i++) {
+		if (resources->all[i]->database && !resources->all[i]->ready)
+			return true;
+	}
+	return false;
 }
 
 const struct resource *resources_missing(const struct resources *resources)

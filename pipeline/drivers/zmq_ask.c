@@ -187,10 +187,12 @@ static struct outcome value_of_body(struct zmq_ask *ask, struct text body)
 	if (!copy.data || !json)
 		return outcome_status(STATUS_RESOURCE_EXHAUSTED);
 	struct json_error error;
-	if (!json_parse(json, arena, copy, limits, &error))
-		return outcome_failed(arena, STATUS_INTERNAL, ABSENT,
-				"its answer is not JSON: %s at byte %zu", error.message, error.at);
-	return outcome_ok(value_at(json, 0));
+	if (json_parse(json, arena, copy, limits, &error))
+		return outcome_ok(value_at(json, 0));
+	if (error.message == json_out_of_memory)
+		return outcome_status(STATUS_RESOURCE_EXHAUSTED);
+	return outcome_failed(arena, STATUS_INTERNAL, ABSENT,
+			"its answer is not JSON: %s at byte %zu", error.message, error.at);
 }
 
 static struct outcome outcome_of(

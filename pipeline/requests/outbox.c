@@ -5,9 +5,16 @@
  */
 #include "pipeline/requests/internal.h"
 
+/* What a reply counts for while it is held; a large one is counted from its making to its sending.
+ */
+static size_t cost_of(size_t size)
+{
+	return size < REPLY_LARGE ? size : 0;
+}
+
 static void take_out(struct request *request, size_t size)
 {
-	account_release(&request->engine->account, size);
+	account_release(&request->engine->account, cost_of(size));
 	request->engine->counts.outboxes--;
 	link_remove(&request->outbox);
 	request->reply = NULL;
@@ -26,7 +33,7 @@ void outbox_add(struct request *request, struct reply *reply)
 	struct client *client = request->client;
 	request->reply = reply;
 	request->state = REQUEST_HELD;
-	account_charge(&client->engine->account, reply->size);
+	account_charge(&client->engine->account, cost_of(reply->size));
 	client->engine->counts.outboxes++;
 	if (list_empty(&client->outbox)) {
 		list_append(&client->engine->stuck, &client->stuck);

@@ -28,7 +28,7 @@ static struct reply *write_reply(
 	if (!reply)
 		return NULL;
 	memcpy(reply->data, header, size);
-	if (message->body.size > 0)
+	if (message->body.data)
 		memcpy(reply->data + size, message->body.data, message->body.size);
 	return reply;
 }

@@ -54,8 +54,9 @@ int32_t compile_name(struct compiler *compiler, struct text name)
 
 static bool same_fallback(const struct path *a, const struct path *b)
 {
-	return (a->fallback.data != NULL) == (b->fallback.data != NULL) &&
-	       text_equal(a->fallback, b->fallback);
+	if (!a->fallback.data || !b->fallback.data)
+		return a->fallback.data == b->fallback.data;
+	return text_equal(a->fallback, b->fallback);
 }
 
 /* Whether `held` is path itself or leads to what path is below, whatever their defaults. */

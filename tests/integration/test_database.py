@@ -66,6 +66,18 @@ def test_a_missing_file(stack):
                                    "No such file or directory"])
 
 
+def test_one_that_is_not_required_comes_later(stack):
+    directory = folder(stack)
+    catalog = Catalog(stack, directory / "catalog.db")
+    catalog.lock()
+    daemon = Sluiced(stack, SLUICED, CONFIG.replace("connections: 2", "connections: 2, required: false"), directory)
+    client, feed = Client(stack, daemon), Feed(stack, daemon, "stats")
+    equal(client.call("product", {"sku": "s1"}).status, "UNAVAILABLE")
+    catalog.unlock()
+    feed.stats(lambda stats: stats["databases"]["catalog"]["ready"])
+    check_serves(client)
+
+
 def test_a_file_that_is_no_database(stack):
     directory = folder(stack)
     (directory / "catalog.db").write_text("This is no database, but long enough to be looked at as one.\n" * 20)
@@ -181,7 +193,8 @@ def test_a_hanging_database_is_no_outage_of_the_cache(stack):
 
 
 tap.run([
-    test_a_missing_file, test_a_file_that_is_no_database, test_queries_that_do_not_prepare, test_locked_at_run_time,
+    test_a_missing_file, test_one_that_is_not_required_comes_later, test_a_file_that_is_no_database,
+    test_queries_that_do_not_prepare, test_locked_at_run_time,
     test_a_table_that_goes_and_comes_back, test_columns_that_change, test_values_that_are_no_json,
     test_values_are_bound_and_never_spliced, test_a_hanging_database_is_no_outage_of_the_cache,
 ])
