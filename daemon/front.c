@@ -14,6 +14,7 @@
 #include <netinet/tcp.h>
 #include <stdlib.h>
 #include <sys/ioctl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "daemon/connections.h"
@@ -27,9 +28,12 @@
 /* Messages a turn: enough to spread the cost of a wake-up, few enough that deadlines and answers
  * don't wait. */
 #define BATCH 256
-/* Messages between two looks at the clock, so that a batch's last replies don't claim the time of
- * its first. */
-#define CLOCK_EVERY 16
+/*
+ * Messages that are read before the first of them is answered: their bytes, which another thread
+ * wrote, are on their way into this core's cache meanwhile. And messages between two looks at the
+ * clock, so that a batch's last replies don't claim the time of its first.
+ */
+#define CHUNK 16
 /* The most that is read at the end, when clients go on sending. */
 #define REST_MAX     200000
 #define ENDPOINT_MAX 256
@@ -42,6 +46,9 @@
 #define HEARTBEAT_TIMEOUT_MS 15000
 #define HANDSHAKE_MS	     3000
 #define BACKLOG		     1024
+/* That a client reads again may be told to any call on the socket, and then its descriptor is
+ * silent: so what was refused is tried again. */
+#define RETRY_NS UINT64_C(20000000)
 /* Far less than a heartbeat's time, and far more than it takes to hear of a connection's end. */
 #define LATELY_MS 1000
 
@@ -58,9 +65,9 @@ struct front {
 	struct connections connections;
 	struct engine *engine;
 	struct front_options options;
+	struct timer retry; /* after a reply that libzmq has refused */
 	char endpoint[ENDPOINT_MAX];
 	bool handshake_failed; /* of the connection whose end is told of next */
-	unsigned since_clock;
 	uint64_t received;
 };
 
@@ -108,12 +115,15 @@ static bool was_cut_off(const struct descriptor *descriptor)
 	int unread = 0;
 	struct tcp_info info = {0};
 	socklen_t size = sizeof(info);
-	if (descriptor->probe < 0)
+	if (descriptor->probe < 0 ||
+			getsockopt(descriptor->probe, IPPROTO_TCP, TCP_INFO, &info, &size) < 0)
+		return false;
+	/* Reset by a peer that died: what it had sent is not read any more. */
+	if (info.tcpi_state == TCP_CLOSE)
 		return false;
 	if (ioctl(descriptor->probe, FIONREAD, &unread) == 0 && unread > 0)
 		return true;
-	return getsockopt(descriptor->probe, IPPROTO_TCP, TCP_INFO, &info, &size) == 0 &&
-	       info.tcpi_state == TCP_ESTABLISHED && info.tcpi_last_data_recv < LATELY_MS;
+	return info.tcpi_state == TCP_ESTABLISHED && info.tcpi_last_data_recv < LATELY_MS;
 }
 
 static void on_disconnected(struct front *front, struct descriptor *descriptor)
@@ -130,6 +140,18 @@ static void on_disconnected(struct front *front, struct descriptor *descriptor)
 		front->options.on_oversize(front->options.user, number);
 	}
 	descriptor_end(front, descriptor);
+}
+
+/*
+ * -1 where the number is no socket's any more: to close a second descriptor of a file that SQLite
+ * has open would drop its locks.
+ */
+static int duplicate(int fd)
+{
+	struct stat stat;
+	if (fstat(fd, &stat) < 0 || !S_ISSOCK(stat.st_mode))
+		return -1;
+	return fcntl(fd, F_DUPFD_CLOEXEC, 0);
 }
 
 static void on_event(void *user, unsigned event, int value, struct text address)
@@ -149,7 +171,7 @@ static void on_event(void *user, unsigned event, int value, struct text address)
 	/* A number that is accepted again has been closed, whatever was seen of it. */
 	descriptor_end(front, descriptor);
 	descriptor->open = true;
-	descriptor->probe = fcntl(value, F_DUPFD_CLOEXEC, 0);
+	descriptor->probe = duplicate(value);
 }
 
 /* A connection's first message, or one of a client that chose its id and may be another one now.
@@ -256,6 +278,10 @@ static int read_message(struct front *front, struct incoming *incoming)
 	incoming->too_many = false;
 	(void)zmq_msg_init(&incoming->id);
 	int error = zsocket_receive(&front->socket, &incoming->id);
+	if (error < 0) {
+		(void)zmq_msg_close(&incoming->id);
+		return error;
+	}
 	for (zmq_msg_t *last = &incoming->id; error == 0 && zmq_msg_more(last);) {
 		zmq_msg_t *frame = &incoming->frames[incoming->count];
 		if (incoming->count == FRAMES_MAX) {
@@ -278,32 +304,29 @@ static void close_message(struct incoming *incoming)
 		(void)zmq_msg_close(&incoming->frames[i]);
 }
 
-static void look_at_clock(struct front *front)
+/* Reads at most CHUNK messages, then answers them. False: there were fewer, for now. */
+static bool read_chunk(struct front *front)
 {
+	struct incoming chunk[CHUNK];
+	size_t count = 0;
+	while (count < CHUNK && read_message(front, &chunk[count]) == 0) {
+		__builtin_prefetch(zmq_msg_data(&chunk[count].frames[0]));
+		count++;
+	}
 	front->received = front->loop->async->now;
-	if (++front->since_clock < CLOCK_EVERY)
-		return;
-	front->since_clock = 0;
+	for (size_t i = 0; i < count; i++) {
+		deliver(front, &chunk[i]);
+		close_message(&chunk[i]);
+	}
 	async_enter(front->loop->async, loop_now());
-}
-
-/* True: there was a message. */
-static bool read_one(struct front *front)
-{
-	struct incoming incoming;
-	look_at_clock(front);
-	bool any = read_message(front, &incoming) == 0;
-	if (any && incoming.count > 0)
-		deliver(front, &incoming);
-	close_message(&incoming);
-	return any;
+	return count == CHUNK;
 }
 
 static void on_readable(void *user, struct zsocket *socket)
 {
 	struct front *front = user;
 	engine_begin_batch(front->engine);
-	for (int i = 0; i < BATCH && read_one(front); i++)
+	for (int i = 0; i < BATCH / CHUNK && read_chunk(front); i++)
 		;
 	/* What woke the socket may be a client that reads again, which libzmq takes note of while
 	 * it reads. */
@@ -313,7 +336,7 @@ static void on_readable(void *user, struct zsocket *socket)
 void front_read_rest(struct front *front)
 {
 	zmonitor_drain(&front->monitor);
-	for (int i = 0; i < REST_MAX && read_one(front); i++)
+	for (int i = 0; i < REST_MAX / CHUNK && read_chunk(front); i++)
 		;
 	engine_flush(front->engine);
 }
@@ -347,13 +370,27 @@ static int send_frames(struct front *front, const struct connection *connection,
 	return error < 0 ? error : zsocket_send(&front->socket, message, 0);
 }
 
+static void on_retry(struct timer *timer)
+{
+	engine_flush(container_of(timer, struct front, retry)->engine);
+}
+
+static void come_again(struct front *front)
+{
+	struct async *async = front->loop->async;
+	if (!timer_armed(&front->retry))
+		timer_arm(&async->wheel, &front->retry, async->now + RETRY_NS);
+}
+
 static enum sent send_reply(void *user, void *connection, struct text envelope, struct reply *reply)
 {
 	struct front *front = user;
 	struct outgoing_reply *outgoing = container_of(reply, struct outgoing_reply, reply);
 	int error = send_frames(front, connection, envelope, &outgoing->message);
-	if (error == -EAGAIN)
+	if (error == -EAGAIN) {
+		come_again(front);
 		return SENT_FULL;
+	}
 	outgoing_release(&front->outgoing, outgoing);
 	return error == 0 ? SENT_TAKEN : SENT_GONE;
 }
@@ -421,6 +458,7 @@ struct front *front_new(
 	}
 	front->loop = loop;
 	front->options = *options;
+	timer_init(&front->retry, on_retry);
 	random_hash_key(&loop->async->random, &key);
 	int error = connections_init(&front->connections, &key);
 	if (error == 0)
@@ -464,6 +502,7 @@ static void forget_all(struct front *front)
 
 void front_close(struct front *front, int linger_ms)
 {
+	timer_disarm(&front->loop->async->wheel, &front->retry);
 	forget_all(front);
 	zmonitor_deinit(&front->monitor);
 	if (front->socket.socket)

@@ -98,28 +98,31 @@ static struct request *request_new(struct engine *engine, struct client *client,
 	if (envelope.size > 0)
 		memcpy(copy + message.size, envelope.data, envelope.size);
 	ptrdiff_t moved = copy - message.data;
-	*request = (struct request){
-			.arena = arena,
-			.engine = engine,
-			.client = client,
-			.received = received,
-			.generation = engine->generation,
-			.envelope = {copy + message.size, envelope.size},
-			.id = {wire->id.data + moved, wire->id.size},
-			.bytes_in = message.size,
-			.run =
-					{
-							.async = engine->async,
-							.arena = &request->arena,
-							.limits = &engine->limits.json,
-							.log = engine->log,
-							.may_wait = admission_may_wait(client),
-					},
+	frame_init_root(&request->frame, &request_ops);
+	request->arena = arena;
+	request->engine = engine;
+	request->client = client;
+	request->pipeline = NULL;
+	request->activation = NULL;
+	request->reply = NULL;
+	request->received = received;
+	request->generation = engine->generation;
+	request->envelope = (struct text){copy + message.size, envelope.size};
+	request->id = (struct text){wire->id.data + moved, wire->id.size};
+	request->bytes_in = message.size;
+	request->state = REQUEST_RUNNING;
+	request->listed = false;
+	request->idle = false;
+	request->run = (struct run){
+			.async = engine->async,
+			.arena = &request->arena,
+			.limits = &engine->limits.json,
+			.log = engine->log,
+			.id = request->id,
+			.may_wait = admission_may_wait(client),
 	};
-	request->run.id = request->id;
 	if (wire->trace.data)
 		request->run.trace = (struct text){wire->trace.data + moved, wire->trace.size};
-	frame_init_root(&request->frame, &request_ops);
 	return request;
 }
 
