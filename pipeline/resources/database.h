@@ -52,6 +52,7 @@ struct job {
 	struct frame frame;
 	struct query *query;
 	struct arena *arena;		/* for faults */
+	struct text id;			/* of who asks, for the log; set like values */
 	const struct sql_value *values; /* one a parameter; must stay until the frame has ended */
 	struct blob *result;		/* with OK: a reference, which the parent takes over */
 };

@@ -28,7 +28,7 @@
 #include "pipeline/base/blob.h"
 #include "pipeline/base/list.h"
 #include "pipeline/base/random.h"
-#include "pipeline/resources/cache_index.h"
+#include "pipeline/resources/memory_cache_index.h"
 
 #define SMALL_SHARE   10 /* one byte in so many: the paper's choice, robust over its traces */
 #define FREQUENCY_MAX 3

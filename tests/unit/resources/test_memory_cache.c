@@ -10,7 +10,7 @@
 #include "pipeline/base/blob.h"
 #include "pipeline/base/live.h"
 #include "pipeline/base/random.h"
-#include "pipeline/resources/cache_index.h"
+#include "pipeline/resources/memory_cache_index.h"
 #include "tests/unit/allocations.h"
 
 #define KIB 1024

@@ -14,7 +14,7 @@
 #include "pipeline/base/blob.h"
 #include "pipeline/base/live.h"
 #include "pipeline/base/random.h"
-#include "pipeline/resources/cache_index.h"
+#include "pipeline/resources/memory_cache_index.h"
 #include "pipeline/resources/memory_cache.h"
 
 enum { KEYS = 30000, REQUESTS = 200000, VALUE_SIZE = 100, KEY_SIZE = 8 };

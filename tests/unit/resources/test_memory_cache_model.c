@@ -14,7 +14,7 @@
 #include "pipeline/base/blob.h"
 #include "pipeline/base/live.h"
 #include "pipeline/base/random.h"
-#include "pipeline/resources/cache_index.h"
+#include "pipeline/resources/memory_cache_index.h"
 #include "pipeline/resources/memory_cache.h"
 
 enum { KEYS_MAX = 3000, HELD_MAX = 40, RUNS_MAX = 8 };

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "pipeline/resources/cache_index.h"
+#include "pipeline/resources/memory_cache_index.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

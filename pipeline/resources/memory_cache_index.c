@@ -16,7 +16,7 @@
  * keys, so it takes the newest count / 2^d for remembered. A split copies the ring to both halves,
  * where each finds its own.
  */
-#include "pipeline/resources/cache_index.h"
+#include "pipeline/resources/memory_cache_index.h"
 
 #include <assert.h>
 #include <endian.h>
