@@ -338,6 +338,8 @@ static bool settle(struct daemon *daemon)
 	loop_enter(&daemon->loop);
 	if (daemon->build.pipelines)
 		pipelines_close(daemon->build.pipelines, DRAIN);
+	/* What is still queued ends while there are resources that it may look at. */
+	runner_drain(&daemon->async.runner, SIZE_MAX);
 	bool closed = resources_close(&daemon->build.resources, loop_now() + WORKERS_NS);
 	runner_drain(&daemon->async.runner, SIZE_MAX);
 	loop_leave(&daemon->loop);

@@ -16,6 +16,9 @@
 
 struct template;
 
+/* The longest duration, a year, of what is added to the present: the sum never overflows. */
+#define OPTION_DURATION_MAX (UINT64_C(8760) * 3600 * 1000000000)
+
 enum option_kind {
 	OPTION_DURATION,  /* `number`, in nanoseconds; written with ns, us, ms, s, m or h */
 	OPTION_SIZE,	  /* `number`, in bytes; written with B, KiB, MiB or GiB */

@@ -81,8 +81,10 @@ static void job_init(struct job *job, struct query *query, struct arena *arena,
 	frame_init(&job->frame, &ops, parent, scope);
 }
 
-static void log_failure(struct query *query, const struct sqlite_failure *failure)
+static void log_failure(const struct sqlite_job *job)
 {
+	struct query *query = job->job.query;
+	const struct sqlite_failure *failure = &job->failure;
 	const struct sqlite *sqlite = query->sqlite;
 	uint64_t now = sqlite->context->loop->async->now;
 	if (query->logged == failure->message && now - query->logged_at < LOG_EVERY_NS)
@@ -91,8 +93,8 @@ static void log_failure(struct query *query, const struct sqlite_failure *failur
 	query->logged_at = now;
 	log_line(sqlite->context->log, LOG_LEVEL_WARNING, failure->message,
 			{"database", text_of(sqlite->resource.name)},
-			{"file", text_of(sqlite->path)}, {"stage", query->spec->stage},
-			{"sql", query->spec->sql},
+			{"file", text_of(sqlite->path)}, {"id", job->job.id},
+			{"stage", query->spec->stage}, {"sql", query->spec->sql},
 			{"error", text_of(failure->detail ? failure->detail : failure->message)});
 }
 
@@ -101,7 +103,7 @@ static struct outcome outcome_of(struct sqlite_job *job)
 	struct query *query = job->job.query;
 	const struct sqlite_failure *failure = &job->failure;
 	if (failure->status != STATUS_OK) {
-		log_failure(query, failure);
+		log_failure(job);
 		return outcome_fault(job->job.arena, failure->status, query->spec->stage,
 				text_of(failure->message));
 	}

@@ -380,6 +380,7 @@ const struct option fanout_options[] = {
 		{.key = "timeout",
 				.kind = OPTION_DURATION,
 				.min = 1000000,
+				.max = OPTION_DURATION_MAX,
 				.help = "the longest that a source may take"},
 		{.key = "on_error",
 				.kind = OPTION_CHOICE,

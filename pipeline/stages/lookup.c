@@ -156,6 +156,7 @@ static enum progress run_job(struct lookup_frame *self)
 	lookup->database->ops->job_init(self->job, lookup->query, run->arena, &self->base.frame,
 			self->base.frame.scope);
 	self->job->values = self->values;
+	self->job->id = run->id;
 	return frame_start(&self->job->frame) == DONE ? take_row(self) : PENDING;
 }
 

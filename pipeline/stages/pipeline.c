@@ -24,6 +24,7 @@ const struct option pipeline_options[] = {
 		{.key = "deadline",
 				.kind = OPTION_DURATION,
 				.min = 1000000,
+				.max = OPTION_DURATION_MAX,
 				.help = "the longest that a request may take"},
 		{.key = "steps",
 				.kind = OPTION_STEPS,

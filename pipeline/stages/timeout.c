@@ -55,6 +55,7 @@ const struct option timeout_options[] = {
 				.kind = OPTION_DURATION,
 				.required = true,
 				.min = 1000000,
+				.max = OPTION_DURATION_MAX,
 				.help = "the longest that the steps may take"},
 		{.key = "steps",
 				.kind = OPTION_STEPS,
