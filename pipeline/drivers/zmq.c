@@ -170,15 +170,21 @@ static void on_readable(void *user, struct zsocket *socket)
 		;
 }
 
+/* Sent again at the next open(), where it can't be sent or a source that drains says UNAVAILABLE.
+ */
+static void ping(struct zmq_source *zs)
+{
+	uint64_t number = pending_number(&zs->pending);
+	struct text absent = {NULL, 0};
+	if (zmq_ask_send(zs, TEXT("$ping"), number, WIRE_BUDGET_NONE, absent, absent) == 0)
+		zs->ping = number;
+}
+
 static void on_up(struct zmq_source *zs)
 {
 	zs->source.stats.up = true;
-	if (!zs->resource.ready) {
-		uint64_t number = pending_number(&zs->pending);
-		struct text absent = {NULL, 0};
-		if (zmq_ask_send(zs, TEXT("$ping"), number, WIRE_BUDGET_NONE, absent, absent) == 0)
-			zs->ping = number;
-	}
+	if (!zs->resource.ready)
+		ping(zs);
 	tell(zs, "source_up", "connected");
 }
 
@@ -258,8 +264,11 @@ static int connect_source(struct zmq_source *zs)
 static void open_source(struct resource *resource, struct diag *diag)
 {
 	struct zmq_source *zs = container_of(resource, struct zmq_source, resource);
-	if (zs->socket.socket)
+	if (zs->socket.socket) {
+		if (zs->source.stats.up && !zs->resource.ready && zs->ping == 0)
+			ping(zs);
 		return;
+	}
 	int r = connect_source(zs);
 	if (r < 0)
 		diag_error(diag, resource->place, "source \"%s\" cannot connect to %s: %s",

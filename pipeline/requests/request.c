@@ -80,10 +80,19 @@ static enum progress on_resume(struct frame *frame, struct frame *child)
 	return PENDING;
 }
 
-/* The request and what it reads of the message, in an arena of its own. NULL when memory is out. */
+/* A slice of the message, in the copy of it. */
+static struct text moved(struct text slice, struct text message, const char *copy)
+{
+	return (struct text){copy + (slice.data - message.data), slice.size};
+}
+
+/*
+ * The request and what it reads of the message, in an arena of its own; *ret_body is left as it is
+ * where there is none. NULL when memory is out.
+ */
 static struct request *request_new(struct engine *engine, struct client *client,
 		struct text envelope, const struct wire_request *wire, struct text message,
-		uint64_t received)
+		uint64_t received, struct text *ret_body)
 {
 	struct arena arena;
 	if (!arena_pool_take(&engine->arenas, &arena))
@@ -97,7 +106,6 @@ static struct request *request_new(struct engine *engine, struct client *client,
 	memcpy(copy, message.data, message.size);
 	if (envelope.size > 0)
 		memcpy(copy + message.size, envelope.data, envelope.size);
-	ptrdiff_t moved = copy - message.data;
 	frame_init_root(&request->frame, &request_ops);
 	request->arena = arena;
 	request->engine = engine;
@@ -108,7 +116,7 @@ static struct request *request_new(struct engine *engine, struct client *client,
 	request->received = received;
 	request->generation = engine->generation;
 	request->envelope = (struct text){copy + message.size, envelope.size};
-	request->id = (struct text){wire->id.data + moved, wire->id.size};
+	request->id = (struct text)moved(wire->id, message, copy);
 	request->bytes_in = message.size;
 	request->state = REQUEST_RUNNING;
 	request->listed = false;
@@ -122,7 +130,9 @@ static struct request *request_new(struct engine *engine, struct client *client,
 			.may_wait = admission_may_wait(client),
 	};
 	if (wire->trace.data)
-		request->run.trace = (struct text){wire->trace.data + moved, wire->trace.size};
+		request->run.trace = moved(wire->trace, message, copy);
+	if (wire->body.size > 0)
+		*ret_body = moved(wire->body, message, copy);
 	return request;
 }
 
@@ -252,8 +262,9 @@ void request_receive(struct engine *engine, struct client *client, struct text e
 	struct request *request = NULL;
 	refusal.bytes_in = message.size;
 	refusal.received = received;
+	struct text body = TEXT("{}");
 	if (!refusal.message) {
-		request = request_new(engine, client, envelope, wire, message, received);
+		request = request_new(engine, client, envelope, wire, message, received, &body);
 		if (!request) {
 			refusal.status = STATUS_RESOURCE_EXHAUSTED;
 			refusal.message = "out of memory";
@@ -265,9 +276,5 @@ void request_receive(struct engine *engine, struct client *client, struct text e
 		return;
 	}
 	request->pipeline = pipeline;
-	struct text body = TEXT("{}");
-	if (wire->body.size > 0)
-		body = (struct text){wire->body.data + (request->id.data - wire->id.data),
-				wire->body.size};
 	start(request, body, deadline);
 }

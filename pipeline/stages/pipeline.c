@@ -14,6 +14,9 @@
 #include "pipeline/stages/compiler.h"
 #include "pipeline/stages/steps.h"
 
+/* Of what all stages of a run need at once, called pipelines included: calls of calls can double
+ * it. */
+#define LAYOUT_MAX (1024 * 1024)
 /* Ends between two looks at the median. */
 #define MEDIAN_EVERY 256
 
@@ -60,6 +63,11 @@ static void compile(struct compiler *outer, struct pipeline *pipeline)
 			reply->given ? &pipeline->reply : NULL);
 	pipeline->reply = compile_templates(&compiler, reply->map);
 	pipeline->layout = level.layout;
+	if (layout_size(&pipeline->layout) > LAYOUT_MAX)
+		diag_error(compiler.diag, pipeline->place,
+				"a request to \"%.*s\" would need more than 1 MiB: it calls too "
+				"many others",
+				TEXT_ARG(pipeline->name));
 	pipeline->state = PIPELINE_COMPILED;
 }
 
