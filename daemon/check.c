@@ -51,7 +51,7 @@ int daemon_check(const char *path)
 	bool right = build_read(&check.build, path) && compile(&check);
 	build_say(&check.build);
 	if (right)
-		printf("%s: right: %zu pipelines, %zu resources\n", path,
+		printf("%s is right; pipelines: %zu, resources: %zu\n", path,
 				check.build.pipelines->count, check.build.resources.count);
 	end(&check);
 	return right ? 0 : 1;

@@ -116,7 +116,7 @@ static struct request *request_new(struct engine *engine, struct client *client,
 	request->received = received;
 	request->generation = engine->generation;
 	request->envelope = (struct text){copy + message.size, envelope.size};
-	request->id = (struct text)moved(wire->id, message, copy);
+	request->id = moved(wire->id, message, copy);
 	request->bytes_in = message.size;
 	request->state = REQUEST_RUNNING;
 	request->listed = false;

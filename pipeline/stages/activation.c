@@ -116,11 +116,12 @@ bool names_object(struct names *names, const struct template_map *map, struct va
 	return false;
 }
 
-static bool refuse(struct run *run, const struct field_type *type, const char *problem,
+static bool refuse(struct run *run, const struct field_type *type, bool missing,
 		struct outcome *ret_outcome)
 {
 	*ret_outcome = outcome_failed(run->arena, STATUS_INVALID_ARGUMENT, (struct text){NULL, 0},
-			"\"%.*s\" %s (%s)", TEXT_ARG(type->name), problem, field_type_name(type));
+			missing ? "\"%.*s\" is missing (%s)" : "\"%.*s\" must be of type %s",
+			TEXT_ARG(type->name), field_type_name(type));
 	return false;
 }
 
@@ -136,12 +137,12 @@ bool activation_take(struct activation *activation, const struct field_type *typ
 		uint32_t at = json_member(body.json, body.index, type->name);
 		if (at != JSON_NONE) {
 			if (!field_type_accepts(type, body.json, at))
-				return refuse(run, type, "is of a wrong type", ret_outcome);
+				return refuse(run, type, false, ret_outcome);
 			activation->slots[i] = value_at(body.json, at);
 		} else if (type->fallback.data) {
 			activation->slots[i] = value_of(type->fallback);
 		} else {
-			return refuse(run, type, "is missing", ret_outcome);
+			return refuse(run, type, true, ret_outcome);
 		}
 	}
 	return true;

@@ -35,7 +35,7 @@ def test_right(stack):
     (directory / "sluice.yaml").write_text(DOORS + DATABASE + PIPELINE)
     done = run(SLUICED, "--check", "--config", "sluice.yaml", cwd=directory)
     # The database is not there, and need not be: nothing is opened.
-    equal((done.returncode, done.stdout, done.stderr), (0, "sluice.yaml: right: 1 pipelines, 1 resources\n", []))
+    equal((done.returncode, done.stdout, done.stderr), (0, "sluice.yaml is right; pipelines: 1, resources: 1\n", []))
 
 
 def test_what_is_no_configuration(stack):

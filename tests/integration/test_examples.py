@@ -15,7 +15,7 @@ CONF = pathlib.Path(__file__).parents[2] / "conf"
 def check(path):
     done = run(SLUICED, "--config", path.name, "--check", cwd=path.parent)
     equal((path.name, done.returncode, done.stderr), (path.name, 0, []))
-    assert done.stdout.startswith(f"{path.name}: right: "), done.stdout
+    assert done.stdout.startswith(f"{path.name} is right; "), done.stdout
 
 
 def test_the_examples(stack):

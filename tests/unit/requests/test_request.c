@@ -245,7 +245,7 @@ static void test_refused_by_takes(void **state)
 	     "'SELECT :sku'}]\n");
 	struct peer *peer = connect();
 	peer_send(peer, "p 1 100\n{\"sku\":1}");
-	expect(peer, "1" INVALID("\\\"sku\\\" is of a wrong type (string)"));
+	expect(peer, "1" INVALID("\\\"sku\\\" must be of type string"));
 	assert_int_equal(counts()->in_flight_highest, 0);
 }
 

@@ -35,8 +35,8 @@ static void test_with_makes_a_body(void **state)
 			text_equal(values[3].text, TEXT("x")));
 	row(0, "6");
 	expect(trial, "OK 6");
-	expect(start("p", "{\"a\":1}", 1000), "INVALID_ARGUMENT {\"error\":\"\\\"sku\\\" is of a "
-					      "wrong type (string)\",\"stage\":\"p/1.call\"}");
+	expect(start("p", "{\"a\":1}", 1000), "INVALID_ARGUMENT {\"error\":\"\\\"sku\\\" must be "
+					      "of type string\",\"stage\":\"p/1.call\"}");
 	expect(start("p", "{}", 1000), "INVALID_ARGUMENT {\"error\":\"\\\"a\\\" is "
 				       "missing\",\"stage\":\"p/1.call\"}");
 }
