@@ -302,7 +302,7 @@ def test_values_of_wrong_types(stack):
         for value in values:
             reply = client.call("typed", {**RIGHT, name: value})
             equal((reply.status, reply.body),
-                  ("INVALID_ARGUMENT", {"error": f'"{name}" is of a wrong type ({kind})'}))
+                  ("INVALID_ARGUMENT", {"error": f'"{name}" must be of type {kind}'}))
         reply = client.call("typed", {other: value for other, value in RIGHT.items() if other != name})
         equal((reply.status, reply.body), ("INVALID_ARGUMENT", {"error": f'"{name}" is missing ({kind})'}))
     for body, error in UNBOUND:
@@ -339,10 +339,12 @@ def test_messages_far_over_the_limit(stack):
     client = Client(stack, daemon)
     client.ask("wait", "w")
     client.settle()
-    for frames in [sized(MESSAGE_READ + 1)], ["e" * (MESSAGE_READ + 1), "", "$ping a -"], ["", "x" * 1000000]:
+    messages = [sized(MESSAGE_READ + 1)], ["e" * (MESSAGE_READ + 1), "", "$ping a -"], ["", "x" * 1000000]
+    for number, frames in enumerate(messages, 2):
         one = Client(stack, daemon)
+        one.settle()
         say(one, *frames)
-        equal(feed.wait_for("daemon.oversize")["client"], "c0")
+        equal(feed.wait_for("daemon.oversize")["client"], f"c{number}")
         equal(one.hear_rest(), [])
     # What was in flight on the connection goes with it.
     say(client, sized(MESSAGE_READ + 1))
@@ -370,8 +372,10 @@ def test_an_id_in_flight(stack):
     client.settle()
     other.settle()
     catalog.unlock()
-    messages = [client.socket.recv_multipart() for _ in range(3)]
-    answers = {(*frames[:-1], Reply(frames[-1].decode()).id): Reply(frames[-1].decode()).body["name"] for frames in messages}
+    answers = {}
+    for *envelope, message in [client.socket.recv_multipart() for _ in range(3)]:
+        reply = Reply(message.decode())
+        answers[(*envelope, reply.id)] = reply.body["name"]
     equal(answers, {("a",): "product 1", ("A",): "product 2", (b"e", b"", "a"): "product 3"})
     equal(other.hear().body, {"name": "product 4"})
     check_unharmed(stack, daemon)
@@ -520,8 +524,8 @@ def frame(data, flags=0):
 
 def ready(routing_id=b""):
     properties = {b"Socket-Type": b"DEALER", b"Identity": routing_id}
-    data = b"".join(bytes([len(name)]) + name + struct.pack(">I", len(value)) + value for name, value in properties.items())
-    return frame(b"\x05READY" + data, 4)
+    pairs = [bytes([len(name)]) + name + struct.pack(">I", len(value)) + value for name, value in properties.items()]
+    return frame(b"\x05READY" + b"".join(pairs), 4)
 
 
 def shake_hands(raw, routing_id=b""):
@@ -559,7 +563,7 @@ OLD = {
 
 
 def send_garbage(stack, payloads):
-    """Each on a connection of its own, while somebody else waits for an answer. Gives the lines of the log."""
+    """Each on a connection of its own, while somebody else waits for an answer."""
     daemon, feed = served(stack)
     client = Client(stack, daemon)
     client.ask("wait", "a")
@@ -572,12 +576,10 @@ def send_garbage(stack, payloads):
     equal(client.hear().status, "CANCELLED")
     feed.stats(lambda stats: stats["clients"] == 1)
     check_unharmed(stack, daemon)
-    return daemon.log.lines
 
 
 def test_no_handshake(stack):
-    lines = send_garbage(stack, NO_HANDSHAKE)
-    equal([line for line in lines if "oversize" in line], [])
+    send_garbage(stack, NO_HANDSHAKE)
 
 
 def test_garbage_that_looks_like_messages(stack):
@@ -719,7 +721,7 @@ def test_too_much_memory(stack):
 
 
 def under_load(stack):
-    """A daemon that all kinds of clients are at, at once. Gives it, those that wait, and those that are being served."""
+    """A daemon that all kinds of clients are at. Gives it, those that wait, and those that are being served."""
     daemon, feed = served(stack, "daemon.", limits=", per_client: 100, client_stall: 200ms")
     check_served(stack, daemon)
     waiting = [Client(stack, daemon) for _ in range(3)]
