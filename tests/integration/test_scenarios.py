@@ -131,9 +131,9 @@ class Stage:
         self.sluiced = sluiced
         self.directory = folder(stack)
         Catalog(stack, self.directory / "catalog.db")
-        endpoints = {name: Quotes(stack, quotes, "--name", name, *options).endpoint for name, options in SOURCES.items()}
+        started = [(name, Quotes(stack, quotes, "--name", name, *options)) for name, options in SOURCES.items()]
         self.config = CONFIG % "\n".join(
-            f'  {name}: {{zmq: "{endpoint}", required: true}}' for name, endpoint in endpoints.items())
+            f'  {name}: {{zmq: "{source.endpoint}", required: true}}' for name, source in started)
 
     def play(self, command, kind, proxied):
         """What the client says. It, and the daemon, must have come to a clean end."""

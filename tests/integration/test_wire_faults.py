@@ -69,12 +69,13 @@ pipelines:
 """
 
 
-def served(stack, *topics, limits="", **options):
+def served(stack, *topics, limits=""):
     """A daemon with something to serve, and its feed."""
     directory = folder(stack)
-    Catalog(stack, directory / "catalog.db")
+    catalog = Catalog(stack, directory / "catalog.db")
     silent = Quotes(stack, QUOTES, "--hang", "1").endpoint
-    daemon = Sluiced(stack, SLUICED, CONFIG % (limits, silent), directory, **options)
+    daemon = Sluiced(stack, SLUICED, CONFIG % (limits, silent), directory)
+    daemon.catalog = catalog
     return daemon, Feed(stack, daemon, *topics)
 
 
@@ -355,11 +356,8 @@ def test_messages_far_over_the_limit(stack):
 
 
 def test_an_id_in_flight(stack):
-    directory = folder(stack)
-    catalog = Catalog(stack, directory / "catalog.db")
-    silent = Quotes(stack, QUOTES, "--hang", "1").endpoint
-    daemon = Sluiced(stack, SLUICED, CONFIG % ("", silent), directory)
-    catalog.lock()
+    daemon, _ = served(stack)
+    daemon.catalog.lock()
     client, other = Client(stack, daemon), Client(stack, daemon)
     client.ask("product", "a", {"sku": "s1"})
     for target, body in ("product", {"sku": "s2"}), ("wait", {}), ("typed", {}):
@@ -371,7 +369,7 @@ def test_an_id_in_flight(stack):
     other.ask("product", "a", {"sku": "s4"})
     client.settle()
     other.settle()
-    catalog.unlock()
+    daemon.catalog.unlock()
     answers = {}
     for *envelope, message in [client.socket.recv_multipart() for _ in range(3)]:
         reply = Reply(message.decode())

@@ -14,8 +14,8 @@
 #include "pipeline/base/blob.h"
 #include "pipeline/base/live.h"
 #include "pipeline/base/random.h"
-#include "pipeline/resources/memory_cache_index.h"
 #include "pipeline/resources/memory_cache.h"
+#include "pipeline/resources/memory_cache_index.h"
 
 enum { KEYS = 30000, REQUESTS = 200000, VALUE_SIZE = 100, KEY_SIZE = 8 };
 

@@ -14,8 +14,8 @@
 #include "pipeline/base/blob.h"
 #include "pipeline/base/live.h"
 #include "pipeline/base/random.h"
-#include "pipeline/resources/memory_cache_index.h"
 #include "pipeline/resources/memory_cache.h"
+#include "pipeline/resources/memory_cache_index.h"
 
 enum { KEYS_MAX = 3000, HELD_MAX = 40, RUNS_MAX = 8 };
 
