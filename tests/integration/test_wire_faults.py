@@ -534,54 +534,65 @@ def shake_hands(raw, routing_id=b""):
     equal((flags, raw.read(size)[:6]), (4, b"\x05READY"))
 
 
-NO_HANDSHAKE = {
+UNFINISHED = {
     "nothing": b"",
     "one byte": b"\xff",
     "half a greeting": GREETING[:30],
+    "a greeting": GREETING,
     "HTTP": b"GET / HTTP/1.1\r\nHost: localhost\r\nAccept: */*\r\n\r\n",
-    "a mechanism that is none": GREETING.replace(b"NULL", b"NONE"),
-    "CURVE": GREETING.replace(b"NULL\0", b"CURVE"),
-    "a greeting and garbage": GREETING + b"garbage" * 1000,
-    "a command that is none": GREETING + frame(b"\x03FOO", 4),
-    "a message before its time": GREETING + frame(b"$ping a -"),
-    "properties cut off": GREETING + frame(b"\x05READY\x0bSocket-Type\xff\xff\xff\xffDEALER", 4),
-    "a socket of another type": GREETING + ready().replace(b"DEALER", b"STREAM"),
 }
 
-# What does not begin with a greeting libzmq takes for ZMTP 1.0, and so for messages.
-OLD = {
+NO_HANDSHAKE = {
+    "a mechanism that is none": GREETING.replace(b"NULL", b"NONE"),
+    "CURVE": GREETING.replace(b"NULL\0", b"CURVE"),
+    "a command that is none": GREETING + frame(b"\x03FOO", 4),
+    "a message before its time": GREETING + frame(b"$ping a -"),
+}
+
+# What does not begin with a greeting libzmq takes for messages of ZMTP 1.0; what comes after one, perhaps for a message
+# of any size.
+GARBAGE = {
     "zeros": bytes(100000),
     "ones": b"\xff" * 100000,
     "TLS": bytes.fromhex("1603010200010001fc0303") + bytes(range(256)) * 2,
     "SSH": b"SSH-2.0-OpenSSH_9.2p1 Debian-2\r\n",
     "text without end": b"GET " + b"x" * 100000,
+    "a greeting and garbage": GREETING + b"garbage" * 1000,
+    "properties cut off": GREETING + frame(b"\x05READY\x0bSocket-Type\xff\xff\xff\xffDEALER", 4),
+    "a socket of another type": GREETING + ready().replace(b"DEALER", b"STREAM"),
     "a routing id of 1.0": b"\xff" + struct.pack(">Q", 301) + b"\0" + b"i" * 300 + b"\x0a\0$ping a -",
     "a routing id of 2.0": b"\xff" + bytes(8) + b"\x7f\x01\x05" + frame(b"i" * 300) + frame(b"x" * 10),
 }
 
 
-def send_garbage(stack, payloads):
-    """Each on a connection of its own, while somebody else waits for an answer."""
+def send_garbage(stack, payloads, wait):
+    """Each on a connection of its own, whose end is waited for so, while somebody else waits for an answer. Gives what
+    the log says of messages over their limit."""
     daemon, feed = served(stack)
     client = Client(stack, daemon)
     client.ask("wait", "a")
     for data in payloads.values():
         raw = Raw(stack, daemon)
         raw.send(data)
-        raw.wait_end()
+        wait(raw)
         client.settle()
     client.cancel("a")
     equal(client.hear().status, "CANCELLED")
     feed.stats(lambda stats: stats["clients"] == 1)
     check_unharmed(stack, daemon)
+    return [line for line in daemon.log.lines if "oversize" in line]
+
+
+def test_half_a_handshake(stack):
+    equal(send_garbage(stack, UNFINISHED, Raw.wait_end), [])
 
 
 def test_no_handshake(stack):
-    send_garbage(stack, NO_HANDSHAKE)
+    equal(send_garbage(stack, NO_HANDSHAKE, Raw.wait_cut), [])
 
 
-def test_garbage_that_looks_like_messages(stack):
-    send_garbage(stack, OLD)
+def test_garbage(stack):
+    send_garbage(stack, GARBAGE, Raw.wait_end)
 
 
 AFTER_THE_HANDSHAKE = {
@@ -614,13 +625,14 @@ def test_garbage_after_the_handshake(stack):
 
 def test_routing_ids_that_libzmq_would_not_set(stack):
     daemon, feed = served(stack)
-    for routing_id in b"i" * 256, b"i" * 300, b"i" * 60000:
+    for number, routing_id in enumerate((b"i" * 256, b"i" * 300, b"i" * 60000), 1):
         raw = Raw(stack, daemon)
         shake_hands(raw, routing_id)
         for _ in range(10):
             raw.send(frame(b"$ping a -"))
+        # Nobody is known by it, and nothing is kept of it.
+        equal(feed.stats(lambda stats: stats["read"] == 10 * number)["clients"], 0)
         raw.wait_end()
-    feed.stats(lambda stats: stats["clients"] == 0)
     equal(check_unharmed(stack, daemon)["gone"], 30)
 
 
@@ -656,13 +668,14 @@ def check_hits_only(stack, daemon):
     equal(ask_waits(other, 3), [0, 1, 2])
 
 
-def check_room_again(client, waiting):
+def check_room_again(client, feed, waiting):
     """What waits is cancelled, and then as much may wait again."""
     for _ in range(2):
         for number in waiting:
             client.cancel(number)
         equal([(int(reply.id), reply.status) for reply in client.hear_many(len(waiting))],
               [(number, "CANCELLED") for number in waiting])
+        feed.stats(lambda stats: stats["reaping"] == 0)
         equal(ask_waits(client, len(waiting)), [])
 
 
@@ -672,7 +685,7 @@ def test_too_many_in_flight(stack):
     client = Client(stack, daemon)
     equal(ask_waits(client, 8), [5, 6, 7])
     check_hits_only(stack, daemon)
-    check_room_again(client, range(5))
+    check_room_again(client, feed, range(5))
     equal(feed.stats()["in_flight_highest"], 5)
     client.socket.close()
     feed.stats(lambda stats: stats["in_flight"] == 0)
@@ -688,7 +701,7 @@ def test_too_many_of_one_client(stack):
     # Another has room of its own, as long as there is any at all.
     equal(ask_waits(other, 4), [3])
     check_hits_only(stack, daemon)
-    check_room_again(client, range(5))
+    check_room_again(client, feed, range(5))
     other.socket.close()
     client.socket.close()
     feed.stats(lambda stats: stats["in_flight"] == 0)
@@ -711,7 +724,7 @@ def test_too_much_memory(stack):
     # Below 4 KiB a reply is served, from there on it would be held until it is sent.
     equal(warm.call("large", {"size": 3000}).status, "OK")
     equal(warm.call("large", {"size": 5000}).status, "RESOURCE_EXHAUSTED")
-    check_room_again(client, range(waiting))
+    check_room_again(client, feed, range(waiting))
     client.socket.close()
     feed.stats(lambda stats: stats["bytes"] == 0)
     equal(warm.call("large", {"size": 5000}).status, "OK")
