@@ -45,11 +45,6 @@ static inline void list_append(struct link *head, struct link *link)
 	link_before(head, link);
 }
 
-static inline void list_prepend(struct link *head, struct link *link)
-{
-	link_before(head->next, link);
-}
-
 /* Takes link out of its list, if it is in one. */
 static inline void link_remove(struct link *link)
 {
