@@ -30,27 +30,50 @@ static struct reply *reserve(void *user, void *connection, size_t size)
 	return &parcel->reply;
 }
 
+static void give_back(struct harness *harness, struct reply *reply)
+{
+	harness->reserved--;
+	free(container_of(reply, struct parcel, reply));
+}
+
 static void discard(void *user, struct reply *reply)
 {
 	struct harness *harness = user;
-	harness->reserved--;
-	free(container_of(reply, struct parcel, reply));
+	const struct watch *watch = harness->world.watch;
+	if (watch && watch->reply_discarded)
+		watch->reply_discarded(watch->user, (struct text){reply->data, reply->size});
+	give_back(harness, reply);
+}
+
+static void keep(struct peer *peer, struct text envelope, struct text reply)
+{
+	if (envelope.size > 0)
+		buffer_append_format(&peer->replies, "[%.*s] ", TEXT_ARG(envelope));
+	buffer_append(&peer->replies, reply);
+	buffer_append_char(&peer->replies, '\0');
+	peer->size = reply.size;
 }
 
 static enum sent send_reply(void *user, void *connection, struct text envelope, struct reply *reply)
 {
 	struct peer *peer = connection;
-	if (!peer->gone && peer->room == 0)
+	const struct watch *watch = peer->harness->world.watch;
+	struct text text = {reply->data, reply->size};
+	if (!peer->gone && peer->room == 0) {
+		if (watch && watch->reply_refused)
+			watch->reply_refused(watch->user, peer, text);
 		return SENT_FULL;
+	}
+	if (peer->gone && watch && watch->reply_gone)
+		watch->reply_gone(watch->user, peer, text);
 	if (!peer->gone) {
 		peer->room -= peer->room != ROOM_FOR_ALL;
-		if (envelope.size > 0)
-			buffer_append_format(&peer->replies, "[%.*s] ", TEXT_ARG(envelope));
-		buffer_append(&peer->replies, (struct text){reply->data, reply->size});
-		buffer_append_char(&peer->replies, '\0');
-		peer->size = reply->size;
+		if (watch && watch->reply_taken)
+			watch->reply_taken(watch->user, peer, envelope, text);
+		else
+			keep(peer, envelope, text);
 	}
-	discard(user, reply);
+	give_back(user, reply);
 	return peer->gone ? SENT_GONE : SENT_TAKEN;
 }
 
@@ -71,7 +94,12 @@ static void observe(void *user, const struct record *record)
 {
 	struct harness *harness = user;
 	struct buffer *buffer = &harness->record;
+	const struct watch *watch = harness->world.watch;
 	harness->observed++;
+	if (watch && watch->request_ended) {
+		watch->request_ended(watch->user, record);
+		return;
+	}
 	buffer_clear(buffer);
 	buffer_append(buffer, record->pipeline ? record->pipeline->name : TEXT("-"));
 	buffer_append_char(buffer, ' ');
@@ -91,8 +119,42 @@ static void observe(void *user, const struct record *record)
 static void stalled(void *user, void *connection, uint64_t client)
 {
 	struct peer *peer = connection;
+	const struct watch *watch = peer->harness->world.watch;
 	peer->client = NULL;
 	peer->stalled = true;
+	if (watch && watch->peer_stalled)
+		watch->peer_stalled(watch->user, peer);
+}
+
+/* Where the configuration gives a limit, it replaces the harness's own. */
+static void read_limits(struct engine_limits *limits, const struct option_map *map)
+{
+	const struct {
+		const char *key;
+		uint64_t *number;
+	} numbers[] = {
+			{"in_flight", &limits->in_flight},
+			{"per_client", &limits->per_client},
+			{"bytes", &limits->bytes},
+			{"deadline", &limits->deadline},
+			{"max_deadline", &limits->max_deadline},
+			{"client_stall", &limits->client_stall},
+	};
+	const struct option_value *value;
+	for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++) {
+		value = option_get(map, numbers[i].key);
+		if (value->given)
+			*numbers[i].number = value->number;
+	}
+	value = option_get(map, "message");
+	if (value->given)
+		limits->json.bytes = (uint32_t)value->number;
+	value = option_get(map, "values");
+	if (value->given)
+		limits->json.values = (uint32_t)value->number;
+	value = option_get(map, "depth");
+	if (value->given)
+		limits->json.depth = (uint32_t)value->number;
 }
 
 void harness_init(struct harness *harness)
@@ -117,6 +179,9 @@ bool harness_load(struct harness *harness, const char *yaml)
 	struct world *world = &harness->world;
 	const struct engine_ops ops = {
 			reserve, send_reply, discard, harness, observe, stalled, harness};
+	if (!world_read(world, yaml))
+		return false;
+	read_limits(&harness->limits, option_get(world->configuration, "limits")->map);
 	world->limits = harness->limits.json;
 	world->max_deadline = harness->limits.max_deadline;
 	world->waiters_max = harness->limits.in_flight;
@@ -124,7 +189,7 @@ bool harness_load(struct harness *harness, const char *yaml)
 	if (!harness->engine ||
 			!world_init(world, engine_account(harness->engine),
 					engine_arenas(harness->engine)) ||
-			!world_load(world, yaml))
+			!world_compile(world))
 		return false;
 	engine_use(harness->engine, world->pipelines, 1);
 	return true;

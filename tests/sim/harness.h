@@ -12,7 +12,7 @@
 #include "pipeline/requests/engine.h"
 #include "tests/sim/world.h"
 
-#define PEERS_MAX    8
+#define PEERS_MAX    16
 #define ROOM_FOR_ALL SIZE_MAX
 
 struct harness;
@@ -31,7 +31,8 @@ struct peer {
 
 struct harness {
 	struct world world;
-	struct engine_limits limits; /* may be changed until harness_load() */
+	struct engine_limits limits; /* may be changed until harness_load(); `limits` in the
+					configuration changes them too */
 	struct engine *engine;
 	struct peer peers[PEERS_MAX];
 	size_t peer_count;
@@ -47,7 +48,8 @@ void harness_init(struct harness *harness);
 /* False where the configuration is wrong: world_problems() says why. */
 bool harness_load(struct harness *harness, const char *yaml);
 
-/* A peer that takes all replies. */
+/* A peer that takes all replies; with world.watch->reply_taken set they are not kept. NULL when
+ * there are PEERS_MAX. */
 struct peer *harness_connect(struct harness *harness);
 
 /* A message of that peer, at the present time; it is not told what came of it. */

@@ -54,7 +54,10 @@ static enum progress start(struct frame *frame)
 		return frame_done(frame, outcome_of(job, database->at_once->status,
 							 database->at_once->text));
 	count_start(job->job.query);
+	job->number = ++database->started;
 	list_append(&database->jobs, &job->link);
+	if (database->watch && database->watch->job_started)
+		database->watch->job_started(database->watch->user, job);
 	return PENDING;
 }
 
@@ -70,9 +73,12 @@ static void finish(struct scripted_job *job, struct outcome outcome)
 static void cancel(struct frame *frame, enum reason reason)
 {
 	struct scripted_job *job = job_of(frame);
+	struct scripted_database *database = job->job.query->database;
 	job->cancelled = reason;
-	job->job.query->database->cancelled++;
-	if (!job->job.query->database->stubborn)
+	database->cancelled++;
+	if (database->watch && database->watch->job_cancelled)
+		database->watch->job_cancelled(database->watch->user, job);
+	if (!database->stubborn)
 		finish(job, outcome_status(STATUS_CANCELLED));
 }
 
@@ -146,4 +152,30 @@ struct scripted_job *scripted_job(const struct scripted_database *database, size
 	while (link != &database->jobs && n-- > 0)
 		link = link->next;
 	return link == &database->jobs ? NULL : container_of(link, struct scripted_job, link);
+}
+
+struct scripted_job *scripted_job_find(const struct scripted_database *database, uint64_t number)
+{
+	for (const struct link *link = database->jobs.next; link != &database->jobs;
+			link = link->next) {
+		struct scripted_job *job = container_of(link, struct scripted_job, link);
+		if (job->number == number)
+			return job;
+	}
+	return NULL;
+}
+
+const struct sql_value *scripted_job_value(const struct scripted_job *job, struct text name)
+{
+	const struct query_spec *spec = job->job.query->spec;
+	for (size_t i = 0; i < spec->parameter_count; i++) {
+		if (text_equal(spec->parameters[i], name))
+			return &job->job.values[i];
+	}
+	return NULL;
+}
+
+struct scripted_database *scripted_job_database(const struct scripted_job *job)
+{
+	return job->job.query->database;
 }

@@ -61,9 +61,11 @@ static enum progress start(struct frame *frame)
 	if (no_time_is_left(frame->scope))
 		return frame_done(frame, outcome_fault(ask->ask.arena, STATUS_DEADLINE_EXCEEDED,
 							 ABSENT, TEXT("no time is left to ask")));
-	source->source.stats.asked++;
+	ask->number = ++source->source.stats.asked;
 	source->source.stats.pending++;
 	list_append(&source->asks, &ask->link);
+	if (source->watch && source->watch->ask_started)
+		source->watch->ask_started(source->watch->user, ask);
 	return PENDING;
 }
 
@@ -78,9 +80,12 @@ static void finish(struct scripted_ask *ask, struct outcome outcome)
 static void cancel(struct frame *frame, enum reason reason)
 {
 	struct scripted_ask *ask = ask_of(frame);
+	struct scripted_source *source = source_of(ask);
 	ask->cancelled = reason;
-	ask->ask.source->stats.cancelled++;
-	if (!source_of(ask)->stubborn)
+	source->source.stats.cancelled++;
+	if (source->watch && source->watch->ask_cancelled)
+		source->watch->ask_cancelled(source->watch->user, ask);
+	if (!source->stubborn)
 		finish(ask, outcome_status(STATUS_CANCELLED));
 }
 
@@ -127,4 +132,15 @@ struct scripted_ask *scripted_ask(const struct scripted_source *source, size_t n
 	while (link != &source->asks && n-- > 0)
 		link = link->next;
 	return link == &source->asks ? NULL : container_of(link, struct scripted_ask, link);
+}
+
+struct scripted_ask *scripted_ask_find(const struct scripted_source *source, uint64_t number)
+{
+	for (const struct link *link = source->asks.next; link != &source->asks;
+			link = link->next) {
+		struct scripted_ask *ask = container_of(link, struct scripted_ask, link);
+		if (ask->number == number)
+			return ask;
+	}
+	return NULL;
 }

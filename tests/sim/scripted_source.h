@@ -7,15 +7,18 @@
 #include "pipeline/base/list.h"
 #include "pipeline/resources/source.h"
 #include "tests/sim/scripted_end.h"
+#include "tests/sim/watch.h"
 
 struct scripted_ask {
 	struct ask ask;
 	struct link link;      /* among its source's asks, until it has ended */
+	uint64_t number;       /* from 1, at its source */
 	enum reason cancelled; /* REASON_NONE: nobody has cancelled it */
 };
 
 struct scripted_source {
 	struct source source;
+	const struct watch *watch;	    /* may be NULL */
 	struct link asks;		    /* that go on, the oldest first */
 	const struct scripted_end *at_once; /* how each ask ends in its start; NULL: it goes on */
 	bool stubborn; /* a cancelled ask goes on until it is answered, which no real driver does */
@@ -27,6 +30,9 @@ void scripted_source_init(
 
 /* The n-th oldest ask that goes on, from 0, or NULL. */
 struct scripted_ask *scripted_ask(const struct scripted_source *source, size_t n);
+
+/* The ask of that number, or NULL if it has ended: an answer to it is late. */
+struct scripted_ask *scripted_ask_find(const struct scripted_source *source, uint64_t number);
 
 /* Answers an ask. One that was cancelled ends CANCELLED all the same. */
 void scripted_ask_end(struct scripted_ask *ask, enum status status, const char *text);

@@ -14,7 +14,60 @@
 
 #define CACHE_BYTES ((size_t)1024 * 1024)
 
+static const struct option limits_options[] = {
+		{.key = "in_flight", .kind = OPTION_NUMBER},
+		{.key = "per_client", .kind = OPTION_NUMBER},
+		{.key = "message", .kind = OPTION_SIZE},
+		{.key = "bytes", .kind = OPTION_SIZE},
+		{.key = "values", .kind = OPTION_NUMBER},
+		{.key = "depth", .kind = OPTION_NUMBER},
+		{.key = "deadline", .kind = OPTION_DURATION},
+		{.key = "max_deadline", .kind = OPTION_DURATION},
+		{.key = "client_stall", .kind = OPTION_DURATION},
+		{.key = NULL},
+};
+
+static const struct option cache_options[] = {
+		{.key = "memory", .kind = OPTION_SIZE, .fallback = "1MiB"},
+		{.key = NULL},
+};
+
+static const struct option caches_options[] = {
+		{.key = "hot", .kind = OPTION_MAP, .table = cache_options},
+		{.key = "cold", .kind = OPTION_MAP, .table = cache_options},
+		{.key = NULL},
+};
+
+static const struct option database_options[] = {
+		{.key = "connections", .kind = OPTION_NUMBER, .min = 1},
+		{.key = "stubborn", .kind = OPTION_BOOLEAN, .fallback = "false"},
+		{.key = NULL},
+};
+
+static const struct option databases_options[] = {
+		{.key = "catalog", .kind = OPTION_MAP, .table = database_options},
+		{.key = "ledger", .kind = OPTION_MAP, .table = database_options},
+		{.key = NULL},
+};
+
+static const struct option source_options[] = {
+		{.key = "stubborn", .kind = OPTION_BOOLEAN, .fallback = "false"},
+		{.key = NULL},
+};
+
+static const struct option sources_options[] = {
+		{.key = "north", .kind = OPTION_MAP, .table = source_options},
+		{.key = "south", .kind = OPTION_MAP, .table = source_options},
+		{.key = "east", .kind = OPTION_MAP, .table = source_options},
+		{.key = "west", .kind = OPTION_MAP, .table = source_options},
+		{.key = NULL},
+};
+
 static const struct option root_options[] = {
+		{.key = "limits", .kind = OPTION_MAP, .table = limits_options},
+		{.key = "caches", .kind = OPTION_MAP, .table = caches_options},
+		{.key = "databases", .kind = OPTION_MAP, .table = databases_options},
+		{.key = "sources", .kind = OPTION_MAP, .table = sources_options},
 		{.key = "pipelines",
 				.kind = OPTION_NAMED,
 				.required = true,
@@ -88,17 +141,52 @@ void world_init_clock(struct world *world)
 	diag_init(&world->diag, &world->arena);
 }
 
+/* What the configuration says of one resource, or NULL where none was read. */
+static const struct option_map *settings(
+		const struct world *world, const char *kind, const char *name)
+{
+	if (!world->configuration)
+		return NULL;
+	return option_get(option_get(world->configuration, kind)->map, name)->map;
+}
+
+static void init_database(struct world *world, struct scripted_database *database, const char *name,
+		uint32_t connections, struct account *account)
+{
+	const struct option_map *map = settings(world, "databases", name);
+	if (map && option_get(map, "connections")->given)
+		connections = (uint32_t)option_number(map, "connections");
+	scripted_database_init(database, name, connections, account);
+	database->stubborn = map && option_number(map, "stubborn");
+	database->watch = world->watch;
+}
+
+static void init_source(struct world *world, struct scripted_source *source, const char *name)
+{
+	const struct option_map *map = settings(world, "sources", name);
+	scripted_source_init(source, name, &world->limits);
+	source->stubborn = map && option_number(map, "stubborn");
+	source->watch = world->watch;
+}
+
+static struct cache *make_cache(struct world *world, const char *name, struct account *account)
+{
+	const struct option_map *map = settings(world, "caches", name);
+	size_t bytes = map ? option_number(map, "memory") : CACHE_BYTES;
+	return memory_cache_new(name, bytes, account, &world->async.random);
+}
+
 bool world_init(struct world *world, struct account *account, struct arena_pool *arenas)
 {
 	world->arenas = arenas;
-	scripted_database_init(&world->catalog, "catalog", 4, account);
-	scripted_database_init(&world->ledger, "ledger", 1, account);
-	scripted_source_init(&world->north, "north", &world->limits);
-	scripted_source_init(&world->south, "south", &world->limits);
-	scripted_source_init(&world->east, "east", &world->limits);
-	scripted_source_init(&world->west, "west", &world->limits);
-	world->hot = memory_cache_new("hot", CACHE_BYTES, account, &world->async.random);
-	world->cold = memory_cache_new("cold", CACHE_BYTES, account, &world->async.random);
+	init_database(world, &world->catalog, "catalog", 4, account);
+	init_database(world, &world->ledger, "ledger", 1, account);
+	init_source(world, &world->north, "north");
+	init_source(world, &world->south, "south");
+	init_source(world, &world->east, "east");
+	init_source(world, &world->west, "west");
+	world->hot = make_cache(world, "hot", account);
+	world->cold = make_cache(world, "cold", account);
 	return world->hot && world->cold;
 }
 

@@ -2,8 +2,8 @@
 #pragma once
 /*
  * What pipelines stand on, without anything real: a clock that only moves when it is told to, two
- * databases, two caches and four sources, and a configuration whose YAML holds nothing but
- * `pipelines`.
+ * databases, two caches and four sources. The configuration's YAML holds `pipelines`, and where
+ * something else than usual is wanted `limits`, `caches`, `databases`, `sources` and `drain`.
  */
 #include <stdbool.h>
 #include <stdint.h>
@@ -15,6 +15,7 @@
 #include "pipeline/stages/pipeline.h"
 #include "tests/sim/scripted_database.h"
 #include "tests/sim/scripted_source.h"
+#include "tests/sim/watch.h"
 
 #define WORLD_MS    UINT64_C(1000000)
 #define WORLD_START (UINT64_C(1000000) * WORLD_MS)
@@ -27,14 +28,15 @@ struct world {
 	uint64_t max_deadline; /* the ceiling of flights in a pipeline without a deadline */
 	uint64_t waiters_max;
 	struct arena_pool *arenas;	  /* of flights */
-	struct scripted_database catalog; /* 4 connections */
-	struct scripted_database ledger;  /* 1 connection */
+	const struct watch *watch;	  /* told of jobs and asks; may be NULL */
+	struct scripted_database catalog; /* 4 connections unless `databases` says otherwise */
+	struct scripted_database ledger;  /* 1 connection, likewise */
 	struct scripted_source north;
 	struct scripted_source south;
 	struct scripted_source east;
 	struct scripted_source west;
-	struct cache *hot;  /* 1 MiB */
-	struct cache *cold; /* 1 MiB */
+	struct cache *hot;  /* 1 MiB unless `caches` says otherwise */
+	struct cache *cold; /* likewise */
 	const struct option_map *configuration;
 	struct stages_context context;
 	struct pipelines *pipelines;
@@ -43,8 +45,8 @@ struct world {
 /* The clock, at WORLD_START; to be called before all else. */
 void world_init_clock(struct world *world);
 
-/* The rest; borrows account, to which rows and evicted values are charged, and arenas. False when
- * memory is out. */
+/* The rest, as the configuration says if it was read before; borrows account, to which rows and
+ * evicted values are charged, and arenas. False when memory is out. */
 bool world_init(struct world *world, struct account *account, struct arena_pool *arenas);
 
 /* Reads and compiles a configuration, at once or in two steps. False: world_problems() says why. */
