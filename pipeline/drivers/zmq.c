@@ -170,11 +170,11 @@ static void on_readable(void *user, struct zsocket *socket)
 		;
 }
 
-/* Sent again at the next open(), where it can't be sent or a source that drains says UNAVAILABLE.
- */
+/* Sent again at each open(), until a source answers that neither drains nor has lost it. The number
+ * stays, so that a slow answer is one all the same. */
 static void ping(struct zmq_source *zs)
 {
-	uint64_t number = pending_number(&zs->pending);
+	uint64_t number = zs->ping ? zs->ping : pending_number(&zs->pending);
 	struct text absent = {NULL, 0};
 	if (zmq_ask_send(zs, TEXT("$ping"), number, WIRE_BUDGET_NONE, absent, absent) == 0)
 		zs->ping = number;
@@ -265,7 +265,7 @@ static void open_source(struct resource *resource, struct diag *diag)
 {
 	struct zmq_source *zs = container_of(resource, struct zmq_source, resource);
 	if (zs->socket.socket) {
-		if (zs->source.stats.up && !zs->resource.ready && zs->ping == 0)
+		if (zs->source.stats.up && !zs->resource.ready)
 			ping(zs);
 		return;
 	}

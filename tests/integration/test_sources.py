@@ -8,7 +8,7 @@ import time
 import zmq
 
 from quotes import Quotes, Wire
-from sluice import Client, Feed, Sluiced, TIMEOUT
+from sluice import Client, Feed, Sluiced, TIMEOUT, folder
 import tap
 from tap import equal
 
@@ -79,22 +79,33 @@ def wait_stats(wire, counter, count):
 
 class Scripted:
     """A source that answers what the test says, when it says so. Its daemons are up when they are connected, and it
-    answers their $ping with the first request."""
+    answers their $ping with the first request, unless it hears that by itself."""
 
-    def __init__(self, stack):
+    def __init__(self, stack, endpoint="tcp://127.0.0.1:*"):
         self.socket = stack.enter_context(stack.enter_context(zmq.Context()).socket(zmq.ROUTER))
         self.socket.linger = 0
         self.socket.rcvtimeo = TIMEOUT * 1000
-        self.endpoint = f"tcp://127.0.0.1:{self.socket.bind_to_random_port('tcp://127.0.0.1')}"
+        self.socket.bind(endpoint)
+        self.endpoint = self.socket.last_endpoint.rstrip(b"\0").decode()
 
     def hear(self):
         """The next request that is no $ping, as target, id and budget; who asks is kept for the answer."""
         while True:
-            self.peer, message = self.socket.recv_multipart()
-            target, name, budget, *self.keys = message.decode().partition("\n")[0].split(" ")
+            target, name, budget = self.hear_any()
             if target != "$ping":
                 return target, name, budget
             self.say(f"{name} OK us=0")
+
+    def hear_any(self):
+        self.peer, message = self.socket.recv_multipart()
+        target, name, budget, *self.keys = message.decode().partition("\n")[0].split(" ")
+        return target, name, budget
+
+    def hear_ping(self):
+        """Its id."""
+        target, name, _ = self.hear_any()
+        equal(target, "$ping")
+        return name
 
     def say(self, *frames):
         self.socket.send_multipart([self.peer, *(frame.encode() for frame in frames)])
@@ -289,6 +300,60 @@ def test_each(stack):
     equal(client.call("each", {"symbols": [str(n) for n in range(101)]}).status, "INVALID_ARGUMENT")
 
 
+REQUIRED = """
+start_timeout: 60s
+sources:
+  north: {zmq: "%s", required: true}
+pipelines:
+  quote: {steps: [{fanout: {to: [north], body: {}}}]}
+"""
+
+
+def check_ready(stack, daemon, source):
+    """It becomes ready, and serves."""
+    daemon.wait_ready()
+    client = Client(stack, daemon)
+    client.ask("quote", "a")
+    target, name, _ = source.hear()
+    source.say(f"{name} OK us=1\n7")
+    equal((target, client.hear().body), ("quote", {"north": 7}))
+
+
+def test_a_required_source_that_is_late(stack):
+    path = folder(stack) / "north"
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(path))
+        listener.listen()
+        daemon = Sluiced(stack, SLUICED, REQUIRED % f"ipc://{path}", ready=False)
+        # It tries in vain, for what takes the connection does not keep it.
+        listener.accept()[0].close()
+    path.unlink()
+    source = Scripted(stack, f"ipc://{path}")
+    name = source.hear_ping()
+    daemon.log.wait_for('msg="source_up"')
+    equal(daemon.manager.heard(), [])
+    source.say(f"{name} OK us=1")
+    check_ready(stack, daemon, source)
+
+
+def test_a_required_source_is_asked_until_it_answers(stack):
+    source = Scripted(stack)
+    daemon = Sluiced(stack, SLUICED, REQUIRED % source.endpoint, ready=False)
+    # It is silent, then it drains, then it is silent again: each time it is asked once more.
+    for _ in range(3):
+        source.hear_ping()
+    name = source.hear_ping()
+    for _ in range(3):
+        source.say(f"{name} UNAVAILABLE us=1")
+        last, name = name, source.hear_ping()
+        while name == last:
+            name = source.hear_ping()
+    source.hear_ping()
+    equal(daemon.manager.heard(), [])
+    source.say(f"{name} OK us=1")
+    check_ready(stack, daemon, source)
+
+
 def chained(stack, source):
     """A daemon over a daemon over a source."""
     inner, _ = over(stack, ["north"], north=source.endpoint)
@@ -346,5 +411,6 @@ tap.run([
     test_all, test_any_cancels_its_losers, test_some_failures, test_all_failures, test_a_common_status_passes_through,
     test_a_source_that_is_not_there, test_a_source_that_dies_and_comes_back, test_a_source_that_hangs,
     test_only_hanging_sources, test_an_answer_after_the_deadline, test_an_answer_that_comes_twice, test_garbage,
-    test_each, test_a_daemon_is_a_source, test_a_deadline_and_a_cancel_run_down,
+    test_a_required_source_that_is_late, test_a_required_source_is_asked_until_it_answers, test_each,
+    test_a_daemon_is_a_source, test_a_deadline_and_a_cancel_run_down,
 ])
