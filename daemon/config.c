@@ -178,6 +178,23 @@ static void check_door(const char *endpoint, struct place place, bool insecure, 
 				endpoint);
 }
 
+static bool ends_with(const char *text, const char *end)
+{
+	size_t size = strlen(text), end_size = strlen(end);
+	return size >= end_size && strcmp(text + size - end_size, end) == 0;
+}
+
+/* Where libzmq chooses the port it chooses another one each time. */
+static void check_apart(const struct config *config, struct diag *diag)
+{
+	if (strcmp(config->publish, config->listen) == 0 && !ends_with(config->listen, ":*") &&
+			!ends_with(config->listen, ":0"))
+		diag_error(diag, config->publish_place,
+				"%s is the address of \"listen\" (line %u): each door needs one "
+				"of its own",
+				config->publish, config->listen_place.line);
+}
+
 static void read_limits(struct engine_limits *limits, const struct option_map *map)
 {
 	*limits = (struct engine_limits){
@@ -232,7 +249,9 @@ bool config_read(struct config *config, const char *path, struct arena *arena, s
 	read_limits(&config->limits, option_get(root, "limits")->map);
 	read_telemetry(config, option_get(root, "telemetry"));
 	check_door(config->listen, config->listen_place, insecure, diag);
-	if (config->publish)
+	if (config->publish) {
 		check_door(config->publish, config->publish_place, insecure, diag);
+		check_apart(config, diag);
+	}
 	return diag->errors == 0;
 }

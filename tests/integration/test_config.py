@@ -118,6 +118,37 @@ def test_doors_that_others_can_reach(stack):
     equal(check(stack, "listen: tcp://*:5555\ninsecure: true\n" + rest), (None, 0))
 
 
+def test_two_doors_at_one_address(stack):
+    def doors(listen, publish):
+        return f"listen: {listen}\ntelemetry: {{publish: '{publish}'}}\n" + DATABASE + PIPELINE
+
+    one = "tcp://127.0.0.1:5555"
+    check_all(stack, [
+        (doors(one, one), f'2:22: error: {one} is the address of "listen" (line 1): each door needs one of its own'),
+    ])
+    for listen, publish in (one, "tcp://127.0.0.1:5556"), (one, "tcp://127.0.0.2:5555"), *[
+            [f"tcp://127.0.0.1:{port}"] * 2 for port in "*0"]:
+        equal((listen, *check(stack, doors(listen, publish))), (listen, None, 0))
+
+
+# An @ stands where the duration does.
+DURATIONS = [
+    *[LISTEN + f"limits: {{{name}: @}}\n" + DATABASE + PIPELINE for name in ("deadline", "max_deadline", "client_stall")],
+    LISTEN + DATABASE + "pipelines:\n  p:\n    deadline: @\n    steps: [{lookup: {in: d, query: SELECT 1}}]\n",
+    LISTEN + DATABASE + "pipelines: {p: {steps: [{timeout: {after: @, steps: [{lookup: {in: d, query: SELECT 1}}]}}]}}\n",
+    LISTEN + "sources: {s: {zmq: 'ipc://s'}}\npipelines: {p: {steps: [{fanout: {to: s, timeout: @}}]}}\n",
+]
+
+
+def test_durations_over_a_year(stack):
+    for text in DURATIONS:
+        *lines, last = text.partition("@")[0].split("\n")
+        place, key = f"{len(lines) + 1}:{len(last) + 1}", last.removesuffix(": ").rpartition(" ")[2].strip("{")
+        equal((text, *check(stack, text.replace("@", "8760h"))), (text, None, 0))
+        for over in "31536001s", "5124095h":
+            check_all(stack, [(text.replace("@", over), f'{place}: error: "{key}": expected 1ms to 8760h, not {over}')])
+
+
 def test_circles(stack):
     def calls(**pipelines):
         return LISTEN + "pipelines:\n" + "".join(f"  {name}: {{steps: [{{call: {callee}}}]}}\n"
@@ -161,6 +192,6 @@ def test_command_lines(stack):
 
 tap.run([
     test_right, test_what_is_no_configuration, test_what_cannot_be_read, test_yaml_that_is_refused,
-    test_wrong_keys_and_values, test_what_is_not_in_this_version, test_doors_that_others_can_reach, test_circles,
-    test_nesting, test_command_lines,
+    test_wrong_keys_and_values, test_what_is_not_in_this_version, test_doors_that_others_can_reach,
+    test_two_doors_at_one_address, test_durations_over_a_year, test_circles, test_nesting, test_command_lines,
 ])
