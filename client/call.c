@@ -29,7 +29,17 @@ static bool wait_for(void *socket, short events, uint64_t until_ms)
 	return item.revents & events;
 }
 
-static bool write_request(const struct settings *settings, struct buffer *message)
+/* False: it can't be read, or memory is out. */
+static bool read_stdin(struct buffer *body)
+{
+	char part[65536];
+	size_t size;
+	while ((size = fread(part, 1, sizeof(part), stdin)) > 0)
+		buffer_append(body, (struct text){part, size});
+	return !ferror(stdin) && !body->failed;
+}
+
+static bool write_request(const struct settings *settings, struct text body, struct buffer *message)
 {
 	char made_up[32];
 	char header[WIRE_HEADER_MAX + 1];
@@ -39,11 +49,11 @@ static bool write_request(const struct settings *settings, struct buffer *messag
 		id = text_of(made_up);
 	}
 	struct text no_trace = {NULL, 0};
-	char *end = wire_write_request(header, settings->target, id, settings->budget_ms, no_trace,
-			settings->body.size > 0);
+	char *end = wire_write_request(
+			header, settings->target, id, settings->budget_ms, no_trace, body.size > 0);
 	buffer_append(message, (struct text){header, (size_t)(end - header)});
-	if (settings->body.size > 0)
-		buffer_append(message, settings->body);
+	if (body.size > 0)
+		buffer_append(message, body);
 	return !message->failed;
 }
 
@@ -131,13 +141,13 @@ static enum result connect_and_exchange(
 	return RESULT_USAGE;
 }
 
-enum result call_run(const struct settings *settings, void *context)
+static enum result call(const struct settings *settings, void *context, struct text body)
 {
 	struct buffer request;
 	buffer_init(&request);
 	enum result result = RESULT_NO_ANSWER;
 	void *socket = zmq_socket(context, ZMQ_DEALER);
-	if (socket && write_request(settings, &request))
+	if (socket && write_request(settings, body, &request))
 		result = connect_and_exchange(settings, socket, buffer_text(&request));
 	else
 		(void)fprintf(stderr,
@@ -145,5 +155,21 @@ enum result call_run(const struct settings *settings, void *context)
 	if (socket)
 		(void)zmq_close(socket);
 	buffer_deinit(&request);
+	return result;
+}
+
+enum result call_run(const struct settings *settings, void *context)
+{
+	if (!settings->body_on_stdin)
+		return call(settings, context, settings->body);
+	struct buffer body;
+	buffer_init(&body);
+	enum result result = RESULT_USAGE;
+	if (read_stdin(&body))
+		result = call(settings, context, buffer_text(&body));
+	else
+		(void)fprintf(stderr, "sluicectl: cannot read the body from stdin: %s\n",
+				strerror(body.failed ? ENOMEM : errno));
+	buffer_deinit(&body);
 	return result;
 }

@@ -16,7 +16,8 @@
 static const char help[] =
 		"sluicectl: asks sluiced, and watches it\n"
 		"\n"
-		"  sluicectl call PIPELINE [JSON]   sends one request and prints the answer\n"
+		"  sluicectl call PIPELINE [JSON]   sends one request and prints the answer;\n"
+		"                                   -: the JSON is read from stdin\n"
 		"  sluicectl ping                   asks whether the daemon answers\n"
 		"  sluicectl watch [TOPIC…]         prints events, one a line, until Ctrl-C\n"
 		"\n"
@@ -168,7 +169,9 @@ static bool read_operands(struct settings *settings, int count, char **operands)
 	if (!wire_is_name(settings->target))
 		return wrong("the name of a pipeline is 1 to 64 of A-Z a-z 0-9 _ -, not \"%s\"",
 				operands[0]);
-	settings->body = text_of(operands[1]);
+	settings->body_on_stdin = count == 2 && strcmp(operands[1], "-") == 0;
+	if (!settings->body_on_stdin)
+		settings->body = text_of(operands[1]);
 	return true;
 }
 

@@ -24,6 +24,7 @@ struct settings {
 	const char *telemetry; /* the feed's */
 	struct text target;
 	struct text body;   /* absent: none */
+	bool body_on_stdin; /* and not in `body` */
 	struct text id;	    /* absent: one is made up */
 	uint64_t budget_ms; /* WIRE_BUDGET_NONE: none */
 	bool raw;

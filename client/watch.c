@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Each event is written out at once, so that a pipe behind it sees it when it happens.
+ * Each event is written out at once, so that a pipe behind it sees it when it happens. libzmq tries
+ * to connect again and again and says nothing of it, so a monitor of the socket is watched too.
  */
 #include "client/watch.h"
 
@@ -13,11 +14,15 @@
 /* Events printed before a signal and the time are looked at again. */
 #define BATCH 64
 
+#define MONITOR "inproc://monitor"
+
 struct watch {
 	const struct settings *settings;
 	void *socket;
+	void *monitor;
 	uint64_t until_ms;
 	uint64_t seen;
+	bool told; /* that nobody listens, since somebody last did */
 };
 
 /* Prints one event, its frames on one line. False: there is none. */
@@ -49,17 +54,61 @@ static void print_batch(struct watch *watch)
 		watch->seen++;
 }
 
+static void *open_monitor(void *context, void *socket)
+{
+	if (zmq_socket_monitor(socket, MONITOR,
+			    ZMQ_EVENT_CONNECT_RETRIED | ZMQ_EVENT_HANDSHAKE_SUCCEEDED) != 0)
+		return NULL;
+	void *monitor = zmq_socket(context, ZMQ_PAIR);
+	if (monitor && zmq_connect(monitor, MONITOR) == 0)
+		return monitor;
+	if (monitor)
+		(void)zmq_close(monitor);
+	return NULL;
+}
+
+/* Takes one event off the monitor: 16 bits of number and 32 of value, and then an address. 0: there
+ * is none. */
+static unsigned next_change(void *monitor)
+{
+	char frame[256];
+	uint16_t event = 0;
+	if (zmq_recv(monitor, frame, sizeof(frame), ZMQ_DONTWAIT) < (int)sizeof(event))
+		return 0;
+	memcpy(&event, frame, sizeof(event));
+	(void)zmq_recv(monitor, frame, sizeof(frame), 0);
+	return event;
+}
+
+/* Says once that nobody listens, until somebody has. */
+static void tell_changes(struct watch *watch)
+{
+	for (unsigned event; (event = next_change(watch->monitor)) != 0;) {
+		bool up = event == ZMQ_EVENT_HANDSHAKE_SUCCEEDED;
+		if (!up && !watch->told)
+			(void)fprintf(stderr,
+					"sluicectl: nobody listens at %s; trying until somebody "
+					"does: start sluiced, or say where it publishes with "
+					"--telemetry\n",
+					watch->settings->telemetry);
+		watch->told = !up;
+	}
+}
+
 static enum result follow(struct watch *watch, int signals)
 {
 	zmq_pollitem_t items[] = {
 			{.socket = watch->socket, .events = ZMQ_POLLIN},
 			{.fd = signals, .events = ZMQ_POLLIN},
+			{.socket = watch->monitor, .events = ZMQ_POLLIN},
 	};
 	while (!complete(watch) && clock_ms() < watch->until_ms) {
-		if (zmq_poll(items, 2, clock_left_ms(watch->until_ms)) < 0 && errno != EINTR)
+		if (zmq_poll(items, 3, clock_left_ms(watch->until_ms)) < 0 && errno != EINTR)
 			break;
 		if (items[1].revents & ZMQ_POLLIN)
 			return RESULT_OK;
+		if (items[2].revents & ZMQ_POLLIN)
+			tell_changes(watch);
 		print_batch(watch);
 		if (ferror(stdout)) {
 			(void)fprintf(stderr, "sluicectl: cannot write what was seen: %s\n",
@@ -92,13 +141,18 @@ enum result watch_run(const struct settings *settings, void *context, int signal
 {
 	const int linger_ms = 0;
 	uint64_t until_ms = settings->seconds ? clock_ms() + settings->seconds * 1000 : CLOCK_NEVER;
-	struct watch watch = {settings, zmq_socket(context, ZMQ_SUB), until_ms, 0};
+	struct watch watch = {.settings = settings,
+			.socket = zmq_socket(context, ZMQ_SUB),
+			.until_ms = until_ms};
 	enum result result = RESULT_USAGE;
 	if (!watch.socket ||
 			zmq_setsockopt(watch.socket, ZMQ_LINGER, &linger_ms, sizeof(linger_ms)) !=
 					0 ||
 			!subscribe(settings, watch.socket))
 		(void)fprintf(stderr, "sluicectl: cannot subscribe: %s\n", zmq_strerror(errno));
+	else if ((watch.monitor = open_monitor(context, watch.socket)) == NULL)
+		(void)fprintf(stderr, "sluicectl: cannot watch the connection: %s\n",
+				zmq_strerror(errno));
 	else if (zmq_connect(watch.socket, settings->telemetry) != 0)
 		(void)fprintf(stderr,
 				"sluicectl: --telemetry \"%s\": %s; write tcp://HOST:PORT or "
@@ -106,6 +160,8 @@ enum result watch_run(const struct settings *settings, void *context, int signal
 				settings->telemetry, zmq_strerror(errno));
 	else
 		result = follow(&watch, signals);
+	if (watch.monitor)
+		(void)zmq_close(watch.monitor);
 	if (watch.socket)
 		(void)zmq_close(watch.socket);
 	return result;

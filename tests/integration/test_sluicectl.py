@@ -1,7 +1,9 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
 """sluicectl against sockets that the test holds itself, and against the quote source, which speaks the same wire."""
+import contextlib
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -16,30 +18,30 @@ from tap import equal
 SLUICECTL, QUOTES = sys.argv[1:]
 
 
-def run(*arguments):
-    return subprocess.run([SLUICECTL, *arguments], capture_output=True, text=True, timeout=60)
+def run(*arguments, **options):
+    return subprocess.run([SLUICECTL, *arguments], capture_output=True, text=True, timeout=60, **options)
 
 
-def start(stack, *arguments):
+def start(stack, *arguments, **options):
     process = stack.enter_context(subprocess.Popen([SLUICECTL, *arguments], stdout=subprocess.PIPE,
-                                                   stderr=subprocess.PIPE, text=True))
+                                                   stderr=subprocess.PIPE, text=True, **options))
     stack.callback(process.kill)
     return process
 
 
-def bound(stack, kind):
+def bound(stack, kind, endpoint="tcp://127.0.0.1:*"):
     """A socket of ours and its endpoint."""
     socket = stack.enter_context(stack.enter_context(zmq.Context()).socket(kind))
     socket.setsockopt(zmq.LINGER, 0)
     socket.setsockopt(zmq.RCVTIMEO, TIMEOUT_MS)
-    socket.bind("tcp://127.0.0.1:*")
+    socket.bind(endpoint)
     return socket, socket.getsockopt_string(zmq.LAST_ENDPOINT)
 
 
-def exchange(stack, answer, *arguments):
+def exchange(stack, answer, *arguments, stdin=None):
     """What call sends, and how it ends when it hears that answer."""
     router, endpoint = bound(stack, zmq.ROUTER)
-    process = start(stack, "--endpoint", endpoint, *arguments)
+    process = start(stack, "--endpoint", endpoint, *arguments, stdin=stdin)
     client, request = router.recv_multipart()
     router.send_multipart([client, answer])
     out, err = process.communicate(timeout=TIMEOUT_MS / 1000)
@@ -57,6 +59,19 @@ def test_what_is_sent(stack):
     assert name.startswith("sluicectl-")
     request, *_ = exchange(stack, b"p OK us=1", "ping", "--id", "p")
     equal(request, b"$ping p -")
+
+
+def test_a_body_on_stdin(stack):
+    for body in b'{"sku": "x"}\n', b"", b"{" + b" " * 200000 + b"}":
+        file = stack.enter_context(tempfile.TemporaryFile())
+        file.write(body)
+        file.seek(0)
+        request, code, _, err = exchange(stack, b"7 OK us=12", "call", "product", "-", "--id", "7", stdin=file)
+        equal((request, code, err), (b"product 7 -\n" + body if body else b"product 7 -", 0, ""))
+    directory = os.open(tempfile.gettempdir(), os.O_RDONLY)
+    stack.callback(os.close, directory)
+    done = run("call", "product", "-", stdin=directory)
+    equal((done.returncode, done.stderr), (2, "sluicectl: cannot read the body from stdin: Is a directory\n"))
 
 
 def test_what_is_printed(stack):
@@ -102,8 +117,8 @@ def test_nobody_listens(stack):
     equal(done.stderr, f"sluicectl: nobody listens at {endpoint}; start sluiced, or say where it is with --endpoint\n")
 
 
-def feed(stack):
-    publisher, endpoint = bound(stack, zmq.XPUB)
+def feed(stack, *endpoint):
+    publisher, endpoint = bound(stack, zmq.XPUB, *endpoint)
     publisher.setsockopt(zmq.XPUB_VERBOSE, 1)
     return publisher, endpoint
 
@@ -137,6 +152,26 @@ def test_watch_ends_with_its_time(stack):
     assert done.stderr.startswith("sluicectl: 0 of 3 events came")
 
 
+def test_watch_says_that_nobody_listens(stack):
+    directory = stack.enter_context(tempfile.TemporaryDirectory())
+    endpoint = f"ipc://{directory}/feed"
+    process = start(stack, "watch", "--telemetry", endpoint)
+    said = (f"sluicectl: nobody listens at {endpoint}; trying until somebody does: start sluiced, or say where it "
+            "publishes with --telemetry\n")
+    equal(process.stderr.readline(), said)
+    for _ in range(2):
+        with contextlib.ExitStack() as visit:
+            publisher, _ = feed(visit, endpoint)
+            equal(publisher.recv(), b"\x01")
+            publisher.send_multipart([b"stats", b"{}"])
+            equal(process.stdout.readline(), "stats {}\n")
+        # Once, each time that it was there and is there no more.
+        equal(process.stderr.readline(), said)
+    process.send_signal(signal.SIGINT)
+    equal(process.communicate(timeout=20), ("", ""))
+    equal(process.returncode, 0)
+
+
 def test_usage(stack):
     wrong = [
         [], ["help"], ["call"], ["call", "a b"], ["call", "$ping"], ["call", "p", "{}", "{}"], ["ping", "p"],
@@ -157,7 +192,7 @@ def test_usage(stack):
 
 
 tap.run([
-    test_what_is_sent, test_what_is_printed, test_other_statuses, test_a_source_speaks_the_same_wire, test_no_answer,
+    test_what_is_sent, test_a_body_on_stdin, test_what_is_printed, test_other_statuses, test_a_source_speaks_the_same_wire, test_no_answer,
     test_nobody_listens, test_watch_prints_each_event_at_once, test_watch_ends_with_a_signal,
-    test_watch_ends_with_its_time, test_usage,
+    test_watch_ends_with_its_time, test_watch_says_that_nobody_listens, test_usage,
 ])
