@@ -2,12 +2,14 @@
 """Runs sluiced and stands around it as everybody who has to do with it: its clients, the readers of its feed, its
 service manager and the reader of its log. What a test waits for is an event; the timeout is for what will not come."""
 import collections
+import contextlib
 import itertools
 import json
 import os
 import pathlib
 import re
 import select
+import shlex
 import signal
 import socket
 import subprocess
@@ -34,6 +36,9 @@ NUMBERS = itertools.count()
 
 SANITIZERS = ("Sanitizer", "runtime error:")
 
+# What sluiced is run under, such as valgrind.
+WRAPPER = shlex.split(os.environ.get("SLUICE_WRAPPER", ""))
+
 
 def folder(stack):
     return pathlib.Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="sluice-")))
@@ -45,11 +50,16 @@ def check_sanitizers(lines):
         raise AssertionError("\n".join(lines))
 
 
+HOLD = "hold"
+
+
 class Log:
-    """The lines that a process writes to a pipe, read as they come."""
+    """The lines that a process writes to a pipe, read as they come. After a line that says HOLD nothing more is read
+    until go_on is set."""
 
     def __init__(self, pipe):
         self.lines = []
+        self.go_on = threading.Event()
         self.ended = False
         self.changed = threading.Condition()
         threading.Thread(target=self._read, args=[pipe], daemon=True).start()
@@ -58,6 +68,8 @@ class Log:
         with pipe:
             for line in pipe:
                 self._note(lines=[line.rstrip("\n")])
+                if line == HOLD + "\n":
+                    self.go_on.wait(TIMEOUT)
         self._note(ended=True)
 
     def _note(self, lines=(), ended=False):
@@ -75,6 +87,12 @@ class Log:
         if not isinstance(found, str):
             raise AssertionError(f"no line with {text!r} in {self.lines}")
         return found
+
+    def wait_count(self, count):
+        """The lines, once there are so many."""
+        with self.changed:
+            assert self.changed.wait_for(lambda: len(self.lines) >= count, TIMEOUT), self.lines
+            return list(self.lines)
 
     def wait_end(self):
         with self.changed:
@@ -98,12 +116,22 @@ class Manager:
                 ready, _, _ = select.select([self.socket, pidfd], [], [], TIMEOUT)
                 if self.socket not in ready:
                     raise AssertionError(f"no {assignment}, only {self.messages}")
-                message = dict(line.split("=", 1) for line in self.socket.recv(4096).decode().splitlines())
-                self.messages.append(message)
+                message = self._take()
                 if assignment.split("=", 1) in [list(item) for item in message.items()]:
                     return message
         finally:
             os.close(pidfd)
+
+    def heard(self):
+        """All messages up to now."""
+        while select.select([self.socket], [], [], 0)[0]:
+            self._take()
+        return self.messages
+
+    def _take(self):
+        message = dict(line.split("=", 1) for line in self.socket.recv(4096).decode().splitlines())
+        self.messages.append(message)
+        return message
 
 
 class Sluiced:
@@ -116,10 +144,10 @@ class Sluiced:
         self.context = stack.enter_context(zmq.Context())
         self.manager = Manager(stack)
         self.process = subprocess.Popen(
-            [os.path.abspath(program), "--config", "sluice.yaml"], cwd=self.directory, text=True,
+            [*WRAPPER, os.path.abspath(program), "--config", "sluice.yaml"], cwd=self.directory, text=True,
             stderr=subprocess.PIPE, env={**os.environ, "NOTIFY_SOCKET": self.manager.address, **(environment or {})})
         self.log = Log(self.process.stderr)
-        self.counts = None
+        self.ended = False
         stack.callback(self._end_unless_ended)
         if ready:
             self.wait_ready()
@@ -131,6 +159,15 @@ class Sluiced:
             raise AssertionError(f"{error}; log: {self.log.lines}") from None
         self.wait_doors()
 
+    def comes_up(self):
+        """Whether it gets ready; False: it has ended before."""
+        try:
+            self.manager.wait_for("READY=1", self.process)
+        except AssertionError:
+            self.wait_end()
+            return False
+        return True
+
     def wait_doors(self):
         """Reads in its log where its doors are."""
         line = self.log.wait_for('msg="ready"')
@@ -139,6 +176,26 @@ class Sluiced:
     def signal(self, number):
         self.process.send_signal(number)
 
+    @contextlib.contextmanager
+    def held_up(self):
+        """Its loop stands still, in a line for the log that nobody reads, while libzmq goes on. What is sent from here
+        on it finds all at once."""
+        pipe = os.open(f"/proc/{self.process.pid}/fd/2", os.O_WRONLY | os.O_NONBLOCK)
+        self.log.go_on.clear()
+        try:
+            os.write(pipe, f"{HOLD}\n".encode())
+            self.log.wait_for(HOLD)
+            for filling in b"#" * 4095 + b"\n", b"\n":
+                with contextlib.suppress(BlockingIOError):
+                    while True:
+                        os.write(pipe, filling)
+            # Signals go before messages, and this one is told of in the log.
+            self.signal(signal.SIGHUP)
+            yield
+        finally:
+            self.log.go_on.set()
+            os.close(pipe)
+
     def stop(self):
         """Asks it to end; gives its counts."""
         self.signal(signal.SIGTERM)
@@ -146,17 +203,17 @@ class Sluiced:
 
     def end(self):
         """Waits for its end, which must be a clean one; gives its counts."""
-        self._wait()
-        check_sanitizers(self.log.lines)
+        self.wait_end()
         stopped = [line for line in self.log.lines if 'msg="stopped"' in line]
         equal((self.process.returncode, self.log.lines[-1:]), (0, stopped))
         counts = {name: int(count) for name, count in re.findall(r" (\w+)=(\d+)", self.log.lines[-1])}
         equal(list(counts), ["read", "answered", "gone", "undelivered"])
         equal(counts["read"], counts["answered"] + counts["gone"] + counts["undelivered"])
-        self.counts = counts
         return counts
 
-    def _wait(self):
+    def wait_end(self):
+        """Waits for its end, whatever it says about it."""
+        self.ended = True
         try:
             self.process.wait(TIMEOUT)
         except subprocess.TimeoutExpired:
@@ -165,16 +222,17 @@ class Sluiced:
             raise AssertionError(f"it did not end; log: {self.log.lines}") from None
         finally:
             self.log.wait_end()
+        check_sanitizers(self.log.lines)
 
     def _end_unless_ended(self):
-        if self.counts is None:
+        if not self.ended:
             self.stop()
 
 
 def run(program, *arguments, **options):
     """Runs it to an end that comes by itself. The result is a CompletedProcess, whose stderr is a list of lines."""
-    done = subprocess.run([os.path.abspath(program), *arguments], capture_output=True, text=True, timeout=TIMEOUT,
-                          **options)
+    done = subprocess.run([*WRAPPER, os.path.abspath(program), *arguments], capture_output=True, text=True,
+                          timeout=TIMEOUT, **options)
     done.stderr = done.stderr.splitlines()
     check_sanitizers(done.stderr)
     return done

@@ -130,11 +130,12 @@ def test_a_table_that_goes_and_comes_back(stack):
     client = Client(stack, daemon)
     check_serves(client)
     catalog.rename("product", "gone")
-    reply = client.call("product", {"sku": "s1"})
+    reply = client.call("product", {"sku": "s1"}, name="asked")
     equal((reply.status, reply.body), ("INTERNAL", {"error": "the query failed", "stage": "product/1.lookup"}))
     # What clients may not know is for the log.
     line = daemon.log.wait_for('msg="the query failed"')
-    for field in ("database=catalog", "stage=product/1.lookup", "file=catalog.db", 'error="no such table: product"'):
+    for field in ("database=catalog", "stage=product/1.lookup", "file=catalog.db", "id=asked",
+                  'error="no such table: product"'):
         assert field in line, line
     equal(client.call("cached", {"sku": "s1"}).status, "INTERNAL")
     catalog.rename("gone", "product")
