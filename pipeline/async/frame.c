@@ -9,6 +9,7 @@
 #include <assert.h>
 
 #include "pipeline/async/async.h"
+#include "pipeline/async/census.h"
 #include "pipeline/async/scope.h"
 #include "pipeline/base/live.h"
 
@@ -42,6 +43,7 @@ void frame_init_root(struct frame *frame, const struct frame_ops *ops)
 enum progress frame_start(struct frame *frame)
 {
 	assert(frame->state == FRAME_NEW);
+	census_add(CENSUS_START, frame->scope->reason);
 	if (scope_cancelled(frame->scope)) {
 		frame->state = FRAME_ENDED;
 		return frame_done(frame, outcome_status(STATUS_CANCELLED));
@@ -59,6 +61,7 @@ enum progress frame_start(struct frame *frame)
 void frame_finish(struct frame *frame)
 {
 	assert(frame->state == FRAME_WAITING);
+	census_add(CENSUS_FINISH, frame->scope->reason);
 	link_remove(&frame->link);
 	frame->state = FRAME_QUEUED;
 	runner_add(&frame->scope->async->runner, &frame->task);
@@ -77,6 +80,8 @@ static void end(struct frame *frame)
 static enum progress resume(struct frame *frame, struct frame *child)
 {
 	assert(frame->state == FRAME_WAITING);
+	if (frame->scope) /* the owner of a root has none */
+		census_add(CENSUS_RESUME, frame->scope->reason);
 	return frame->ops->resume(frame, child);
 }
 
@@ -98,6 +103,7 @@ static void deliver(struct task *task)
 	struct frame *frame = container_of(task, struct frame, task);
 	struct scope *scope = frame->scope;
 	scope_expire_due(scope);
+	census_add(CENSUS_DELIVER, scope->reason);
 	end(frame);
 	/* Whoever stands outside a cancelled scope has gone on without it. */
 	if (!scope_cancelled(scope) || frame->parent->scope == scope)

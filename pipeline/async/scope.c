@@ -13,6 +13,7 @@
 #include <assert.h>
 
 #include "pipeline/async/async.h"
+#include "pipeline/async/census.h"
 #include "pipeline/base/live.h"
 
 static void expire(struct timer *timer);
@@ -116,11 +117,17 @@ static void notify(struct task *task)
 	scope_leave(parent);
 }
 
+static void cancel(struct frame *frame, enum reason reason)
+{
+	census_add(CENSUS_CANCEL, reason);
+	frame->ops->cancel(frame, reason);
+}
+
 void scope_enter(struct scope *scope, struct frame *frame)
 {
 	if (frame->ops->cancel) {
 		if (scope_cancelled(scope))
-			frame->ops->cancel(frame, scope->reason);
+			cancel(frame, scope->reason);
 		else
 			list_append(&scope->frames, &frame->link);
 	}
@@ -149,7 +156,7 @@ void scope_cancel(struct scope *scope, enum reason reason)
 	while (!list_empty(&scope->frames)) {
 		struct frame *frame = container_of(scope->frames.prev, struct frame, link);
 		link_remove(&frame->link);
-		frame->ops->cancel(frame, reason);
+		cancel(frame, reason);
 	}
 }
 

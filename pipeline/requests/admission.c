@@ -24,11 +24,14 @@ uint64_t admission_deadline(const struct engine *engine, const struct pipeline *
 	return received + limit;
 }
 
-bool admission_may_wait(const struct client *client)
+const char *admission_used_up(const struct client *client)
 {
 	const struct engine *engine = client->engine;
-	return engine->counts.in_flight + engine->counts.reaping < engine->limits.in_flight &&
-	       client->in_flight < engine->limits.per_client && !account_full(&engine->account);
+	if (client->in_flight >= engine->limits.per_client)
+		return "too many requests in flight from this client";
+	if (engine->counts.in_flight + engine->counts.reaping >= engine->limits.in_flight)
+		return "too many requests in flight";
+	return account_full(&engine->account) ? "too much memory in use" : NULL;
 }
 
 uint64_t admission_retry_ms(struct engine *engine, struct pipeline *pipeline)

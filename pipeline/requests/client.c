@@ -34,6 +34,7 @@ uint64_t client_number(const struct client *client)
 void client_gone(struct client *client)
 {
 	struct engine *engine = client->engine;
+	group_start(engine);
 	batch_flush(engine);
 	outbox_drop(client, &engine->counts.gone);
 	while (!list_empty(&client->requests))

@@ -42,6 +42,7 @@ void command_receive(struct engine *engine, struct client *client, struct text e
 			.trace = wire->trace,
 			.bytes_in = bytes_in,
 			.received = received};
+	group_start(engine);
 	if (text_equal(wire->target, TEXT("$ping"))) {
 		ping(engine, &refusal);
 	} else {

@@ -41,7 +41,7 @@ void engine_free(struct engine *engine)
 {
 	if (!engine)
 		return;
-	assert(engine_idle(engine) && list_empty(&engine->clients));
+	assert(engine_idle(engine) && engine->grouped == 0 && list_empty(&engine->clients));
 	arena_pool_deinit(&engine->arenas);
 	table_deinit(&engine->in_flight);
 	free(engine);
@@ -79,6 +79,7 @@ static void refuse_malformed(struct engine *engine, struct client *client, struc
 			.received = received,
 			.told = true,
 	};
+	group_start(engine);
 	reply_refuse(engine, client, envelope, &refusal);
 }
 
@@ -88,6 +89,7 @@ void engine_receive(struct engine *engine, struct client *client, struct text en
 	struct wire_request wire;
 	const char *problem = wire_parse_request(message, &wire);
 	if (command_is_cancel(message)) {
+		group_start(engine);
 		if (!problem)
 			command_cancel(client, envelope, wire.id);
 		return;

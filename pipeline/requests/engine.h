@@ -121,8 +121,8 @@ void engine_receive_malformed(struct engine *engine, struct client *client, stru
 void engine_receive_late(struct engine *engine);
 
 /*
- * From here to engine_flush(), in the same turn, replies to what is answered at once may be kept
- * back, to leave together.
+ * From here to engine_flush(), in the same turn, requests may be kept for a moment, to be started a
+ * few at a time, and replies to what is answered at once, to leave together.
  */
 void engine_begin_batch(struct engine *engine);
 

@@ -94,6 +94,7 @@ static void flush(struct client *client)
 
 void engine_flush(struct engine *engine)
 {
+	group_start(engine);
 	engine->batching = false;
 	batch_flush(engine);
 	for (struct link *link = engine->stuck.next, *next; link != &engine->stuck; link = next) {

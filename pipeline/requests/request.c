@@ -61,6 +61,9 @@ static enum status status_of(enum reason reason)
 
 void request_cut(struct request *request, enum reason reason)
 {
+	/* At its deadline nothing else ends a request, though the wheel may be a tick behind. */
+	if (reason != GONE && request->scope.deadline <= request->engine->async->now)
+		reason = DEADLINE;
 	struct outcome outcome = outcome_status(status_of(reason));
 	if (reason == DRAIN)
 		outcome = outcome_fault(&request->arena, STATUS_UNAVAILABLE, (struct text){NULL, 0},
@@ -127,7 +130,6 @@ static struct request *request_new(struct engine *engine, struct client *client,
 			.limits = &engine->limits.json,
 			.log = engine->log,
 			.id = request->id,
-			.may_wait = admission_may_wait(client),
 	};
 	if (wire->trace.data)
 		request->run.trace = moved(wire->trace, message, copy);
@@ -159,21 +161,18 @@ static bool read_body(struct request *request, struct text body, struct json *re
 	return false;
 }
 
-/* Checks the body and lays the pipeline's activation out. False: *ret_outcome is the answer. */
-static bool prepare(struct request *request, struct text body, struct outcome *ret_outcome)
+/* Checks the body and lays the pipeline's activation out. */
+static void prepare(struct request *request, struct text body)
 {
+	struct outcome *outcome = &request->frame.outcome;
 	struct json *json = arena_alloc(&request->arena, sizeof(*json));
 	void *memory = arena_zalloc(&request->arena, layout_size(&request->pipeline->layout));
-	if (!json || !memory) {
-		*ret_outcome = run_out_of_memory();
-		return false;
-	}
-	if (!read_body(request, body, json, ret_outcome))
-		return false;
-	request->activation = pipeline_enter(
-			request->pipeline, memory, &request->run, value_at(json, 0), ret_outcome);
+	if (!json || !memory)
+		*outcome = run_out_of_memory();
+	else if (read_body(request, body, json, outcome))
+		request->activation = pipeline_enter(request->pipeline, memory, &request->run,
+				value_at(json, 0), outcome);
 	request->run.root = request->activation;
-	return request->activation != NULL;
 }
 
 /* Answers what never waited, and frees it unless its reply must wait or losers are still ending. */
@@ -202,27 +201,56 @@ static void finish_at_once(struct request *request, struct outcome outcome)
 		request_leave(request);
 }
 
-static void start(struct request *request, struct text body, uint64_t deadline)
+/* What is known of a request only when it is its turn. False: it has been refused, and is no more.
+ */
+static bool admit(struct request *request)
 {
-	struct outcome outcome;
-	scope_init_root(&request->scope, request->engine->async, NULL, &request->frame, deadline,
-			on_idle);
-	if (!prepare(request, body, &outcome)) {
-		finish_at_once(request, outcome);
-		return;
+	struct engine *engine = request->engine;
+	struct client *client = request->client;
+	struct refusal refusal = {
+			.id = request->id,
+			.trace = request->run.trace,
+			.pipeline = request->pipeline,
+			.bytes_in = request->bytes_in,
+			.received = request->received,
+			.told = true,
+	};
+	if (client->in_flight > 0 && in_flight_find(client, request->envelope, request->id)) {
+		refusal.status = STATUS_INVALID_ARGUMENT;
+		refusal.message = "a request with this id is in flight";
+		refusal.keys.duplicate = true;
+	} else if (request->deadline <= engine->async->now) {
+		bool none = request->deadline == request->received;
+		refusal.status = STATUS_DEADLINE_EXCEEDED;
+		refusal.message = none ? "no time was given" : "deadline exceeded";
+	} else {
+		request->run.used_up = admission_used_up(client);
+		return true;
 	}
-	if (pipeline_start(request->pipeline, &request->run, request->activation, &request->frame,
-			    &request->scope) == DONE)
+	reply_refuse(engine, client, request->envelope, &refusal);
+	request_free(request);
+	return false;
+}
+
+void request_start(struct request *request)
+{
+	if (!admit(request))
+		return;
+	scope_init_root(&request->scope, request->engine->async, NULL, &request->frame,
+			request->deadline, on_idle);
+	if (!request->activation)
+		finish_at_once(request, request->frame.outcome);
+	else if (pipeline_start(request->pipeline, &request->run, request->activation,
+				 &request->frame, &request->scope) == DONE)
 		finish_at_once(request, pipeline_outcome(request->pipeline, request->activation));
 	else
 		in_flight_add(request);
 }
 
 /* Why this is answered before it becomes a request; without a message it isn't. */
-static struct refusal refusal_of(const struct client *client, struct text envelope,
-		const struct wire_request *wire, struct pipeline *pipeline, uint64_t deadline)
+static struct refusal refusal_of(
+		struct engine *engine, const struct wire_request *wire, struct pipeline *pipeline)
 {
-	struct engine *engine = client->engine;
 	struct refusal refusal = {
 			.id = wire->id, .trace = wire->trace, .pipeline = pipeline, .told = true};
 	if (engine->draining) {
@@ -236,17 +264,10 @@ static struct refusal refusal_of(const struct client *client, struct text envelo
 		refusal.status = STATUS_INVALID_ARGUMENT;
 		refusal.message = "the body is over its limit";
 		refusal.keys.max = engine->limits.json.bytes;
-	} else if (client->in_flight > 0 && in_flight_find(client, envelope, wire->id)) {
-		refusal.status = STATUS_INVALID_ARGUMENT;
-		refusal.message = "a request with this id is in flight";
-		refusal.keys.duplicate = true;
 	} else if (wire->stream || wire->fresh) {
 		refusal.status = STATUS_UNIMPLEMENTED;
 		refusal.message = wire->stream ? "stream=1 is not in this version"
 					       : "fresh=1 is not in this version";
-	} else if (deadline <= engine->async->now) {
-		refusal.status = STATUS_DEADLINE_EXCEEDED;
-		refusal.message = wire->budget_ms == 0 ? "no time was given" : "deadline exceeded";
 	}
 	return refusal;
 }
@@ -255,10 +276,7 @@ void request_receive(struct engine *engine, struct client *client, struct text e
 		const struct wire_request *wire, struct text message, uint64_t received)
 {
 	struct pipeline *pipeline = pipelines_find(engine->pipelines, wire->target);
-	uint64_t deadline =
-			pipeline ? admission_deadline(engine, pipeline, wire->budget_ms, received)
-				 : 0;
-	struct refusal refusal = refusal_of(client, envelope, wire, pipeline, deadline);
+	struct refusal refusal = refusal_of(engine, wire, pipeline);
 	struct request *request = NULL;
 	refusal.bytes_in = message.size;
 	refusal.received = received;
@@ -272,9 +290,12 @@ void request_receive(struct engine *engine, struct client *client, struct text e
 		}
 	}
 	if (!request) {
+		group_start(engine);
 		reply_refuse(engine, client, envelope, &refusal);
 		return;
 	}
 	request->pipeline = pipeline;
-	start(request, body, deadline);
+	request->deadline = admission_deadline(engine, pipeline, wire->budget_ms, received);
+	prepare(request, body);
+	group_add(request);
 }

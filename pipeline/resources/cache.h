@@ -15,6 +15,8 @@ struct cache;
 #define CACHE_KEY_MAX	1024	      /* a longer key is passed by */
 #define CACHE_VALUE_MAX (1024 * 1024) /* so is a larger value */
 
+#define CACHE_READS 3
+
 /* NONE: nothing usable. VALUE: *ret is it. MISSING: it is remembered that there is none. */
 enum cache_found { CACHE_NONE, CACHE_VALUE, CACHE_MISSING };
 
@@ -32,6 +34,11 @@ struct cache_ops {
 	void (*put)(struct cache *cache, uint64_t hash, struct text key, struct blob *value,
 			uint64_t began, uint64_t now, uint64_t ttl);
 	void (*free)(struct cache *cache);
+	/*
+	 * Begins the nth of the CACHE_READS reads from memory that get() does, each from where the
+	 * one before said, and does not wait for it. It changes nothing. May be NULL.
+	 */
+	void (*begin_read)(struct cache *cache, uint64_t hash, unsigned nth);
 };
 
 /* Cumulative, and `entries`, `bytes`, `bytes_max` as they are. */

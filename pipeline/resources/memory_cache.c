@@ -34,6 +34,11 @@
 #define FREQUENCY_MAX 3
 #define ROUNDS_MAX    512
 #define EVICTIONS_MAX 4096
+/* Bytes that are fetched before they are read. Of a longer value the processor notices itself that
+ * more is read; of a shorter one, what comes too much is soon forgotten. */
+#define LINE	    64
+#define KEY_USUAL   32
+#define VALUE_USUAL 256
 
 struct queue {
 	struct link entries; /* the oldest first */
@@ -274,6 +279,26 @@ static enum cache_found get(struct cache *cache, uint64_t hash, struct text key,
 	return CACHE_VALUE;
 }
 
+static void prefetch(const void *from, size_t size)
+{
+	for (size_t at = 0; at < size; at += LINE)
+		__builtin_prefetch((const char *)from + at);
+}
+
+static void begin_read(struct cache *cache, uint64_t hash, unsigned nth)
+{
+	const struct cache_index *index = &self(cache)->index;
+	if (nth == 0) {
+		cache_index_prefetch(index, hash);
+		return;
+	}
+	const struct cache_entry *entry = cache_index_guess(index, hash);
+	if (entry && nth == 1)
+		prefetch(entry, sizeof(*entry) + KEY_USUAL);
+	else if (entry && entry->value)
+		prefetch(entry->value, VALUE_USUAL);
+}
+
 static uint64_t begin(struct cache *cache)
 {
 	return ++self(cache)->runs;
@@ -299,8 +324,11 @@ static void memory_cache_free(struct cache *cache)
 	free(c);
 }
 
-static const struct cache_ops ops = {
-		.get = get, .begin = begin, .put = put, .free = memory_cache_free};
+static const struct cache_ops ops = {.get = get,
+		.begin_read = begin_read,
+		.begin = begin,
+		.put = put,
+		.free = memory_cache_free};
 
 struct cache *memory_cache_new(
 		const char *name, size_t bytes_max, struct account *readers, struct random *random)

@@ -166,6 +166,26 @@ struct cache_entry *cache_index_find(
 	return NULL;
 }
 
+static const struct line *line_of(const struct cache_index *index, uint64_t hash)
+{
+	return &segment_of(index, hash)->lines[home_line(hash)];
+}
+
+void cache_index_prefetch(const struct cache_index *index, uint64_t hash)
+{
+	if (index->directory)
+		__builtin_prefetch(line_of(index, hash));
+}
+
+const struct cache_entry *cache_index_guess(const struct cache_index *index, uint64_t hash)
+{
+	if (index->directory == NULL)
+		return NULL;
+	const struct line *line = line_of(index, hash);
+	uint64_t match = line_match(line, tag_of(hash));
+	return match ? line->entries[first_slot(match)] : NULL;
+}
+
 static bool directory_may_double(const struct cache_index *index)
 {
 	return (size_t)2 << index->depth <= DIRECTORY_SPREAD * index->segments;

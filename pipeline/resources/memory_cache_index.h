@@ -44,6 +44,13 @@ void cache_index_deinit(struct cache_index *index);
 struct cache_entry *cache_index_find(
 		const struct cache_index *index, uint64_t hash, struct text key);
 
+/* Has the line where cache_index_find() will begin fetched into the processor's caches. */
+void cache_index_prefetch(const struct cache_index *index, uint64_t hash);
+
+/* The entry that is most likely the one of a key with that hash, found without looking at it; NULL
+ * where there is likely none. */
+const struct cache_entry *cache_index_guess(const struct cache_index *index, uint64_t hash);
+
 /* What inserting under hash would charge at most, at its highest moment. */
 size_t cache_index_needs(const struct cache_index *index, uint64_t hash);
 

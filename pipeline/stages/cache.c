@@ -7,6 +7,7 @@
  */
 #include "pipeline/stages/cache.h"
 
+#include <assert.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -38,6 +39,8 @@ struct cache_stage {
 	uint64_t misses;
 	uint64_t joined;
 };
+
+static_assert(CACHE_READS <= PIPELINE_READS, "all reads of a cache are begun");
 
 /* A run's hold on a flight that it waits or has waited for. */
 struct flight_hold {
@@ -140,7 +143,6 @@ static bool init_miss_run(
 			.id = arena_copy(arena, frame->run->id),
 			.trace = frame->run->trace.data ? arena_copy(arena, frame->run->trace)
 							: (struct text){NULL, 0},
-			.may_wait = true,
 	};
 	void *memory = arena_zalloc(arena, layout_size(&stage->miss.layout));
 	if (!memory || !miss->run.id.data)
@@ -229,18 +231,43 @@ static enum progress wait_or_answer(struct cache_frame *self)
 	return join(self);
 }
 
+/* The key and its hash, where they aren't there yet. False: *ret_outcome is why not. */
+static bool find_key(struct cache_frame *self, const struct cache_stage *stage, struct run *run,
+		struct activation *activation, struct outcome *ret_outcome)
+{
+	struct names names = {run, activation, SLOT_UNBOUND, VALUE_NONE, false};
+	struct text key;
+	if (self->key.data)
+		return true;
+	if (!names_key(&names, stage->key, &key, ret_outcome))
+		return false;
+	self->key = key;
+	self->hash = hash_text(&stage->cache->hash_key, key);
+	return true;
+}
+
+/* A key that can't be made is start()'s to complain of. */
+static void cache_begin_read(const struct stage *stage, struct run *run,
+		struct activation *activation, unsigned nth)
+{
+	const struct cache_stage *self = container_of(stage, struct cache_stage, stage);
+	struct stage_frame *base = stage_frame_of(activation, stage);
+	struct cache_frame *frame = container_of(base, struct cache_frame, base);
+	struct outcome ignored;
+	if (self->cache->ops->begin_read && find_key(frame, self, run, activation, &ignored))
+		self->cache->ops->begin_read(self->cache, frame->hash, nth);
+}
+
 static enum progress cache_start(struct frame *frame)
 {
 	struct cache_frame *self = container_of(frame, struct cache_frame, base.frame);
 	struct cache_stage *stage = cache_stage_of(&self->base);
 	struct cache *cache = stage->cache;
 	struct run *run = self->base.run;
-	struct names names = {run, self->base.activation, SLOT_UNBOUND, VALUE_NONE, false};
 	struct outcome outcome;
 	struct blob *blob;
-	if (!names_key(&names, stage->key, &self->key, &outcome))
+	if (!find_key(self, stage, run, self->base.activation, &outcome))
 		return frame_done(frame, outcome);
-	self->hash = hash_text(&cache->hash_key, self->key);
 	switch (cache->ops->get(cache, self->hash, self->key, run->async->now, &blob)) {
 	case CACHE_VALUE:
 		stage->hits++;
@@ -256,7 +283,7 @@ static enum progress cache_start(struct frame *frame)
 	case CACHE_NONE:
 		break;
 	}
-	if (!run->may_wait)
+	if (run->used_up)
 		return stage_may_not_wait(&self->base);
 	return join(self);
 }
@@ -414,5 +441,6 @@ const struct stage_type cache_type = {
 		.compile = cache_compile,
 		.free = cache_free,
 		.below = cache_below,
+		.begin_read = cache_begin_read,
 		.write_stats = cache_write_stats,
 };

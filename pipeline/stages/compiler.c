@@ -256,6 +256,9 @@ static void unknown_resource(struct compiler *compiler, const struct option_valu
 	struct nearest nearest;
 	nearest_init(&nearest, name->text);
 	context->each(context->user, kind, &nearest);
+	/* Why it could not be made has been said where it was tried. */
+	if (text_equal(nearest.best, name->text))
+		return;
 	diag_error(compiler->diag, name->place, "there is no %s \"%.*s\"%s", kind,
 			TEXT_ARG(name->text), nearest_hint(&nearest, compiler->arena));
 }

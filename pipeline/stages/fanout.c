@@ -223,7 +223,7 @@ static enum progress go_on(struct fanout_frame *self)
 static enum progress fanout_start(struct frame *frame)
 {
 	struct fanout_frame *self = container_of(frame, struct fanout_frame, base.frame);
-	if (!self->base.run->may_wait)
+	if (self->base.run->used_up)
 		return stage_may_not_wait(&self->base);
 	if (!lay_groups(self))
 		return DONE;

@@ -147,7 +147,6 @@ static enum progress run_job(struct lookup_frame *self)
 {
 	struct lookup *lookup = lookup_of(&self->base);
 	struct run *run = self->base.run;
-	run->queue_ns += self->permit.waited_ns;
 	self->job = arena_zalloc(run->arena, lookup->database->job_size);
 	if (!self->job) {
 		permit_release(&self->permit);
@@ -163,6 +162,7 @@ static enum progress run_job(struct lookup_frame *self)
 static enum progress permitted(struct lookup_frame *self)
 {
 	struct outcome outcome = self->permit.frame.outcome;
+	self->base.run->queue_ns += self->permit.waited_ns;
 	if (outcome.status == STATUS_OK)
 		return run_job(self);
 	if (outcome.status == STATUS_RESOURCE_EXHAUSTED)
@@ -174,7 +174,7 @@ static enum progress lookup_start(struct frame *frame)
 {
 	struct lookup_frame *self = container_of(frame, struct lookup_frame, base.frame);
 	struct lookup *lookup = lookup_of(&self->base);
-	if (!self->base.run->may_wait)
+	if (self->base.run->used_up)
 		return stage_may_not_wait(&self->base);
 	if (!bind_all(lookup, self))
 		return DONE;

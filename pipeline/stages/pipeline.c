@@ -177,6 +177,15 @@ struct activation *pipeline_enter(const struct pipeline *pipeline, void *memory,
 	return activation;
 }
 
+void pipeline_begin_read(const struct pipeline *pipeline, struct run *run,
+		struct activation *activation, unsigned nth)
+{
+	const struct steps *steps = container_of(pipeline->steps, struct steps, stage);
+	const struct stage *first = steps->steps[0].stage;
+	if (first->type->begin_read)
+		first->type->begin_read(first, run, activation, nth);
+}
+
 enum progress pipeline_start(const struct pipeline *pipeline, struct run *run,
 		struct activation *activation, struct frame *parent, struct scope *scope)
 {

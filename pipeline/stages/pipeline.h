@@ -62,7 +62,7 @@ struct stages_context {
 	uint64_t max_deadline; /* the ceiling of flights in a pipeline without a deadline */
 	uint64_t waiters_max;  /* limits.in_flight */
 	/* Resources by name. NULL: there is none. each() hands every name of a kind to
-	 * nearest_see(). */
+	 * nearest_see(), also of one that could not be made and was an error. */
 	struct cache *(*cache)(void *user, struct text name);
 	struct database *(*database)(void *user, struct text name);
 	struct source *(*source)(void *user, struct text name);
@@ -104,6 +104,15 @@ struct activation *pipeline_enter(const struct pipeline *pipeline, void *memory,
 		struct value body, struct outcome *ret_outcome);
 enum progress pipeline_start(const struct pipeline *pipeline, struct run *run,
 		struct activation *activation, struct frame *parent, struct scope *scope);
+
+/*
+ * Begins the nth of the reads for which pipeline_start() would have to wait if what is read is in
+ * no cache of the processor, and does not wait itself: to be called with some time between, from 0
+ * on, or not at all. It changes nothing.
+ */
+#define PIPELINE_READS 3
+void pipeline_begin_read(const struct pipeline *pipeline, struct run *run,
+		struct activation *activation, unsigned nth);
 
 /* The outcome of pipeline_start()'s frame, once it is DONE or given to its parent's resume(). */
 struct outcome pipeline_outcome(const struct pipeline *pipeline, struct activation *activation);

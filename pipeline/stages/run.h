@@ -4,7 +4,6 @@
  * What stages see of the request that they run for; of a flight, which runs for many, they see the
  * same. Stages know no request and no client.
  */
-#include <stdbool.h>
 #include <stdint.h>
 
 #include "pipeline/async/frame.h"
@@ -33,9 +32,10 @@ struct run {
 	struct arena *arena;
 	const struct json_limits *limits; /* for values that come from outside */
 	const struct log *log;
-	struct text id;		 /* for the log: the request's, or that of who started the flight */
-	struct text trace;	 /* passed on to sources; absent: none */
-	bool may_wait;		 /* false: what would wait, or start anything outside, is refused */
+	struct text id;	     /* for the log: the request's, or that of who started the flight */
+	struct text trace;   /* passed on to sources; absent: none */
+	const char *used_up; /* why what would wait, or start anything outside, is refused, such as
+				"too many requests in flight"; static; NULL: it is not */
 	struct activation *root; /* of the pipeline, or of a cache's miss */
 	struct hold *holds;
 

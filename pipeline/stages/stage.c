@@ -55,7 +55,7 @@ enum progress stage_fail(struct stage_frame *frame, enum status status, const ch
 
 enum progress stage_may_not_wait(struct stage_frame *frame)
 {
-	return stage_fail(frame, STATUS_RESOURCE_EXHAUSTED, "too many requests in flight");
+	return stage_fail(frame, STATUS_RESOURCE_EXHAUSTED, "%s", frame->run->used_up);
 }
 
 struct outcome stage_timed_out(struct stage_frame *frame, struct text stage)

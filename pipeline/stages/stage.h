@@ -45,6 +45,10 @@ struct stage_type {
 	void (*free)(struct stage *stage); /* may be NULL */
 	/* What its frame has run below it. NULL: stages of this type have nothing below. */
 	struct stage_below (*below)(const struct stage_frame *frame);
+	/* See pipeline_begin_read(); what the stage finds out it may leave in its frame, cleared
+	 * before, for start(). May be NULL. */
+	void (*begin_read)(const struct stage *stage, struct run *run,
+			struct activation *activation, unsigned nth);
 	/* Appends `"name":number` members for `stats`. May be NULL. */
 	void (*write_stats)(const struct stage *stage, struct buffer *buffer);
 };

@@ -9,7 +9,8 @@
 	"  hit:\n    steps:\n"                                                                     \
 	"      - cache: {in: hot, key: k, ttl: 3600s, miss: [lookup: {in: ledger, query: SELECT "  \
 	"1}]}\n"
-#define BATCH_MAX 256 /* as in pipeline/requests/internal.h */
+#define BATCH_MAX 256 /* both as in pipeline/requests/internal.h */
+#define GROUP_MAX 8
 
 static const struct scripted_end zero = {STATUS_OK, "0"};
 
@@ -47,14 +48,16 @@ static void test_what_is_answered_at_once_leaves_at_the_end(void **state)
 static void test_what_has_an_envelope_or_has_waited_leaves_alone(void **state)
 {
 	struct peer *peer = start();
+	peer_send(peer, "hit 0 100");
 	peer_send_in(peer, "e", "hit 1 100");
-	expect(peer, "[e] 1 OK cache=hit\n0");
 	peer_send(peer, "p 2 100");
+	peer_send(peer, "none 3 100");
+	expect(peer, "[e] 1 OK cache=hit\n0");
+	expect(peer, "3 UNIMPLEMENTED\n{\"error\":\"no such pipeline\"}");
 	row(0, "2");
 	expect(peer, "2 OK\n2");
-	peer_send(peer, "none 3 100");
-	expect(peer, "3 UNIMPLEMENTED\n{\"error\":\"no such pipeline\"}");
 	harness_flush(&h);
+	expect(peer, "0 OK cache=hit\n0");
 	expect(peer, "");
 }
 
@@ -62,7 +65,7 @@ static void test_a_batch_that_is_too_large_leaves_in_parts(void **state)
 {
 	char text[64];
 	struct peer *peer = start();
-	for (unsigned i = 0; i <= BATCH_MAX; i++) {
+	for (unsigned i = 0; i < BATCH_MAX + GROUP_MAX; i++) {
 		(void)snprintf(text, sizeof(text), "hit %u 100", i);
 		peer_send(peer, text);
 	}
@@ -72,7 +75,10 @@ static void test_a_batch_that_is_too_large_leaves_in_parts(void **state)
 	}
 	expect(peer, "");
 	harness_flush(&h);
-	expect(peer, "256 OK cache=hit\n0");
+	for (unsigned i = BATCH_MAX; i < BATCH_MAX + GROUP_MAX; i++) {
+		(void)snprintf(text, sizeof(text), "%u OK cache=hit\n0", i);
+		expect(peer, text);
+	}
 }
 
 static void test_who_does_not_read_gets_the_rest_later(void **state)

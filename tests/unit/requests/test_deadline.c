@@ -135,10 +135,10 @@ static void test_a_cancel_in_the_turn_of_the_deadline(void **state)
 	load(P);
 	struct peer *peer = connect();
 	peer_send(peer, "p 1 100");
-	/* The deadline has fired, but the request has not been told yet. */
-	async_enter(&h.world.async, WORLD_START + 101 * WORLD_MS);
+	/* The deadline is past, but the wheel, a tick behind, has not told the request yet. */
+	async_enter(&h.world.async, WORLD_START + 100 * WORLD_MS);
 	peer_send(peer, "$cancel 1 -");
-	expect(peer, "1 CANCELLED\n{\"error\":\"cancelled\"}");
+	expect(peer, "1 DEADLINE_EXCEEDED\n{\"error\":\"deadline exceeded\"}");
 	expect(peer, "");
 }
 

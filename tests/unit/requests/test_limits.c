@@ -10,11 +10,11 @@
 	"      - cache: {in: hot, key: '${a | 0}', ttl: 60s, miss: [lookup: {in: catalog, query: " \
 	"SELECT 1}]}\n"                                                                            \
 	"  q:\n    steps: [lookup: {in: catalog, query: SELECT 1}]\n"
-#define TOO_MANY(id, at)                                                                           \
-	id " RESOURCE_EXHAUSTED retry_ms=*\n{\"error\":\"too many requests in "                    \
-	   "flight\",\"stage\":\"" at "\"}"
-#define AT_CACHE  "p/1.cache"
-#define AT_LOOKUP "q/1.lookup"
+#define USED_UP(id, what, at)                                                                      \
+	id " RESOURCE_EXHAUSTED retry_ms=*\n{\"error\":\"" what "\",\"stage\":\"" at "\"}"
+#define TOO_MANY(id, at) USED_UP(id, "too many requests in flight", at)
+#define AT_CACHE	 "p/1.cache"
+#define AT_LOOKUP	 "q/1.lookup"
 
 static void test_in_flight(void **state)
 {
@@ -97,7 +97,7 @@ static void test_per_client(void **state)
 	peer_send(one, "q 1 100");
 	peer_send(one, "q 2 100");
 	peer_send(one, "q 3 100");
-	expect(one, TOO_MANY("3", AT_LOOKUP));
+	expect(one, USED_UP("3", "too many requests in flight from this client", AT_LOOKUP));
 	peer_send(other, "q 3 100");
 	expect(other, "");
 	row(0, "1");
@@ -124,7 +124,7 @@ static void test_bytes(void **state)
 	assert_true(peer->size > REPLY_LARGE);
 	account_charge(account, h.limits.bytes);
 	peer_send(peer, "q 3 100");
-	expect(peer, TOO_MANY("3", AT_LOOKUP));
+	expect(peer, USED_UP("3", "too much memory in use", AT_LOOKUP));
 	peer_send(peer, "p 4 100");
 	expect(peer, "4 OK cache=hit\n1");
 	peer_send(peer, "p 5 100\n{\"a\":1}");

@@ -143,8 +143,8 @@ static void test_per_client_bounds_the_outbox(void **state)
 	/* Full as it is, it can't wait for anything more; a refusal isn't kept, so it need not go
 	 * behind. */
 	peer_send(peer, "p 5 100");
-	expect(peer, "5 RESOURCE_EXHAUSTED retry_ms=*\n{\"error\":\"too many requests in "
-		     "flight\",\"stage\":\"p/1.lookup\"}");
+	expect(peer, "5 RESOURCE_EXHAUSTED retry_ms=*\n{\"error\":\"too many requests in flight "
+		     "from this client\",\"stage\":\"p/1.lookup\"}");
 	harness_flush(&h);
 	expect(peer, "1 OK cache=hit\n0");
 	expect(peer, "2 OK cache=hit\n0");

@@ -556,11 +556,33 @@ static void test_memory_out_where_a_value_is_replaced(void **state)
 	cache->ops->free(cache);
 }
 
+static void begin_all_reads(struct cache *cache, struct text key)
+{
+	for (unsigned nth = 0; nth < CACHE_READS; nth++)
+		cache->ops->begin_read(cache, hash_text(&cache->hash_key, key), nth);
+}
+
+static void test_begun_reads_change_nothing(void **state)
+{
+	struct cache *cache = make(MIB);
+	begin_all_reads(cache, TEXT("a"));
+	put(cache, TEXT("a"), TEXT("1"));
+	put(cache, TEXT("none"), (struct text){NULL, 0});
+	struct cache_stats before = cache->stats;
+	begin_all_reads(cache, TEXT("a"));
+	begin_all_reads(cache, TEXT("none"));
+	begin_all_reads(cache, TEXT("other"));
+	assert_memory_equal(&cache->stats, &before, sizeof(before));
+	assert_true(holds(cache, TEXT("a"), 0, TEXT("1")));
+	cache->ops->free(cache);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 	const struct CMUnitTest tests[] = {
 			TEST(test_what_is_put_is_found),
+			TEST(test_begun_reads_change_nothing),
 			TEST(test_missing_is_remembered),
 			TEST(test_keys_are_compared_whole),
 			TEST(test_ages_are_exact),

