@@ -12,7 +12,7 @@
 #include "pipeline/requests/engine.h"
 #include "tests/sim/world.h"
 
-#define PEERS_MAX    16
+#define PEERS_MAX    256
 #define ROOM_FOR_ALL SIZE_MAX
 
 struct harness;

@@ -175,6 +175,11 @@ const struct sql_value *scripted_job_value(const struct scripted_job *job, struc
 	return NULL;
 }
 
+const struct query_spec *scripted_job_spec(const struct scripted_job *job)
+{
+	return job->job.query->spec;
+}
+
 struct scripted_database *scripted_job_database(const struct scripted_job *job)
 {
 	return job->job.query->database;

@@ -55,6 +55,7 @@ struct scripted_job *scripted_job_find(const struct scripted_database *database,
 /* The value of a job's parameter; NULL where it has none of that name. */
 const struct sql_value *scripted_job_value(const struct scripted_job *job, struct text name);
 
+const struct query_spec *scripted_job_spec(const struct scripted_job *job);
 struct scripted_database *scripted_job_database(const struct scripted_job *job);
 
 /* Ends a job: OK with a row, NOT_FOUND, or whatever went wrong. One that was cancelled ends

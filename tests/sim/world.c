@@ -173,7 +173,8 @@ static struct cache *make_cache(struct world *world, const char *name, struct ac
 {
 	const struct option_map *map = settings(world, "caches", name);
 	size_t bytes = map ? option_number(map, "memory") : CACHE_BYTES;
-	return memory_cache_new(name, bytes, account, &world->async.random);
+	struct cache *cache = memory_cache_new(name, bytes, account, &world->async.random);
+	return cache && world->wrap_cache ? world->wrap_cache(world->wrap_user, cache) : cache;
 }
 
 bool world_init(struct world *world, struct account *account, struct arena_pool *arenas)

@@ -27,7 +27,11 @@ struct world {
 	struct json_limits limits;
 	uint64_t max_deadline; /* the ceiling of flights in a pipeline without a deadline */
 	uint64_t waiters_max;
-	struct arena_pool *arenas;	  /* of flights */
+	struct arena_pool *arenas; /* of flights */
+	/* Puts a cache of the tests' own before a real one; NULL: nobody does. May say NULL: memory
+	 * is out, and the real one is freed. */
+	struct cache *(*wrap_cache)(void *user, struct cache *cache);
+	void *wrap_user;
 	const struct watch *watch;	  /* told of jobs and asks; may be NULL */
 	struct scripted_database catalog; /* 4 connections unless `databases` says otherwise */
 	struct scripted_database ledger;  /* 1 connection, likewise */

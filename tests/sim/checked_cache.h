@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/*
+ * A cache between the stages and the memory cache, that remembers what was ever put under each key
+ * and holds each answer against it: no value that is too old, by the nanosecond, none that an older
+ * run has put over a newer one, none that was never put, and never more bytes than allowed.
+ */
+#include "pipeline/resources/cache.h"
+
+typedef void (*complain_fn)(void *user, const char *complaint);
+
+/* Takes over inner, which is freed with it. complain is told of the first wrong answer, and of
+ * those that follow. NULL when memory is out; inner is then freed. */
+struct cache *checked_cache_new(struct cache *inner, complain_fn complain, void *user);
+
+/* Of the cache that it checks. */
+const struct cache_stats *checked_cache_stats(const struct cache *cache);

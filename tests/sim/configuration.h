@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/*
+ * A configuration that a seed makes up: limits, caches, and pipelines of nested stages, as YAML for
+ * the real compiler; and what a witness must know of it to tell right from wrong.
+ *
+ * All pipelines take {k: string, l: [string], n: number = 0}. k is what is asked for, and l follows
+ * from it; n is the request itself, seen by lookups and sources that no flight stands above.
+ */
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "pipeline/base/buffer.h"
+#include "pipeline/base/random.h"
+
+#define SHAPES_MAX 8
+
+/* LOOKUP: one lookup and nothing else, so that what becomes of each request can be foretold.
+ * CACHE: a cache above one lookup. TREE: any stages. */
+enum shape_kind { SHAPE_LOOKUP, SHAPE_CACHE, SHAPE_TREE };
+
+/* A pipeline, and all that it calls. */
+struct shape {
+	char name[8];
+	enum shape_kind kind;
+	uint64_t deadline;    /* a duration in nanoseconds; 0: none of its own */
+	uint64_t ttl;	      /* of all its caches together: nothing that it serves is older */
+	uint64_t caches;      /* how many */
+	bool asks;	      /* sources */
+	bool limits_time;     /* shorter timeouts than the request's own deadline */
+	bool forgives;	      /* partial answers, `missing: null` */
+	uint32_t concurrency; /* of a LOOKUP or a CACHE */
+	uint32_t queue;
+	uint64_t waiters;
+};
+
+struct configuration {
+	struct buffer yaml;
+	struct shape shapes[SHAPES_MAX];
+	size_t shape_count;
+	uint64_t in_flight;
+	uint64_t per_client;
+	uint64_t bytes;
+	uint64_t deadline;
+	uint64_t max_deadline;
+	uint64_t client_stall;
+};
+
+void configuration_init(struct configuration *configuration, struct random *random);
+void configuration_deinit(struct configuration *configuration);

@@ -1,0 +1,187 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/*
+ * Who watches a history and says what must not be. It knows the plan and sees what crosses the
+ * engine's edges: messages and replies, jobs and asks, ends. It foretells from the rules what may
+ * happen next, and complains of the first thing that may not.
+ */
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "pipeline/base/live.h"
+#include "tests/sim/coverage.h"
+#include "tests/sim/harness.h"
+#include "tests/sim/plan.h"
+
+#define NOBODY UINT32_MAX
+
+/* UNSEEN -> WAITING, or at once -> TOLD (its end was told, its reply has not left) -> LEFT. */
+enum seen_state { UNSEEN, WAITING, TOLD, LEFT };
+
+/* What must become of a request before anything is run for it. */
+enum foretold {
+	FORETOLD_NOTHING,
+	FORETOLD_DRAINING,
+	FORETOLD_UNKNOWN,
+	FORETOLD_TWIN,
+	FORETOLD_LATE
+};
+
+/* What has become of one request of the plan. */
+struct seen {
+	enum seen_state state;
+	enum foretold foretold;
+	uint32_t peer;	     /* the connection that it came by */
+	uint32_t next_of_id; /* an earlier one with this id, or NOBODY */
+	uint32_t place;	     /* among those that wait */
+	uint64_t received;
+	uint64_t deadline;
+	uint64_t arrival; /* among all */
+	uint64_t told;	  /* its place among all ends */
+	uint64_t told_at;
+	enum status status;
+	bool in_flight;
+	bool drained; /* it was read in a drain */
+	bool held;    /* its reply waits in the outbox */
+	bool first;   /* it started a flight */
+};
+
+struct seen_peer {
+	uint64_t unread_since; /* when its outbox last moved */
+	uint64_t in_flight;
+	uint64_t held;
+	uint64_t latest_held; /* when the latest was told that has left its outbox */
+	bool leaving;
+};
+
+/* One run of a job or an ask, by the number that its answer bears. Run 0 is unknown. */
+struct seen_run {
+	uint32_t key;
+	uint32_t request; /* or NOBODY: it is a flight's */
+	uint64_t ended;	  /* 0: not yet */
+	bool good;
+};
+
+/* One query: how often it runs. */
+struct seen_query {
+	const struct query *query;
+	uint32_t concurrency;
+	uint32_t shape; /* the LOOKUP or CACHE that it belongs to; or NOBODY */
+	uint32_t running;
+	uint32_t live;	 /* of them, not cancelled */
+	uint64_t latest; /* arrival of the latest request it was started for */
+};
+
+#define QUERIES_MAX 256
+
+struct witness {
+	const struct plan *plan;
+	struct harness *harness;
+	struct coverage *coverage;
+	struct seen *requests;
+	uint32_t *by_id; /* the latest request of each id */
+	struct seen_peer peers[PEERS_MAX];
+	uint32_t *waiting;
+	size_t waiting_count;
+	uint32_t waiting_of_key[PLAN_KEYS];
+	uint32_t waiting_of_shape[SHAPES_MAX];
+	uint32_t live_of_key[PLAN_KEYS];
+	struct seen_run *runs;
+	size_t run_count;
+	size_t run_capacity;
+	struct seen_query queries[QUERIES_MAX];
+	size_t query_count;
+	uint32_t given[PLAN_KEYS]; /* a bit for each status that a resource has ever given for it */
+	uint64_t arrivals;
+	uint64_t told;
+	uint64_t in_flight;
+	uint32_t *unsettled; /* told, and whether their replies are held is not known yet */
+	size_t unsettled_count;
+	/*
+	 * In a batch the engine may start a request only when later ones have been read, though in
+	 * their order: so what becomes of one is known when a later one ends, or with the batch.
+	 */
+	bool batching;
+	uint32_t *sent;
+	size_t sent_count;
+	size_t sent_known;
+	uint32_t cancelling; /* the id that a $cancel names just now; NOBODY: there is none */
+	/* What stands before a request is read. */
+	bool before_clear; /* what will become of it can be foretold exactly */
+	bool before_may_wait;
+	uint32_t before_running;
+	uint32_t before_waiting;
+	uint32_t before_queued;
+	long live_at_first[LIVE_KINDS];
+	const void *stack; /* where a history's own frames end */
+	bool draining;
+	bool cutting;
+	bool dropping;
+	bool failed;
+	char complaint[256];
+};
+
+bool witness_init(struct witness *witness, const struct plan *plan, struct harness *harness,
+		struct coverage *coverage);
+void witness_deinit(struct witness *witness);
+
+/* Before the first thing happens: the configuration has been loaded. */
+void witness_begin(struct witness *witness);
+
+/* Says what is wrong; the first complaint stays. */
+void witness_complain(struct witness *witness, const char *format, ...)
+		__attribute__((format(printf, 2, 3)));
+
+/* Around one request's message: what may come of it, and whether it has. */
+void witness_before_send(
+		struct witness *witness, uint32_t number, uint32_t peer, uint64_t received);
+void witness_after_send(struct witness *witness, uint32_t number);
+
+void witness_begin_batch(struct witness *witness);
+void witness_end_batch(struct witness *witness);
+
+/* What could be kept back until here was not: replies that have not left are held. */
+void witness_settle(struct witness *witness);
+
+/* Around the leaving of a peer. */
+void witness_before_leave(struct witness *witness, uint32_t peer);
+void witness_after_leave(struct witness *witness, uint32_t peer);
+
+/* As the watch is told. */
+void witness_ended(struct witness *witness, const struct record *record);
+void witness_replied(
+		struct witness *witness, uint32_t peer, struct text envelope, struct text reply);
+void witness_refused(struct witness *witness, uint32_t peer, struct text reply);
+void witness_gone(struct witness *witness, uint32_t peer, struct text reply);
+void witness_discarded(struct witness *witness, struct text reply);
+void witness_stalled(struct witness *witness, uint32_t peer);
+
+/* witness_work.c: jobs and asks. The number of a new run, for its answer. */
+uint32_t witness_job_started(struct witness *witness, const struct scripted_job *job);
+uint32_t witness_ask_started(struct witness *witness, const struct scripted_ask *ask);
+void witness_job_cancelled(struct witness *witness, const struct scripted_job *job);
+void witness_ask_cancelled(struct witness *witness, const struct scripted_ask *ask);
+/* Before one is ended by its resource. */
+void witness_job_ends(struct witness *witness, const struct scripted_job *job, uint32_t run,
+		enum status status);
+void witness_ask_ends(struct witness *witness, const struct scripted_ask *ask, uint32_t run,
+		enum status status);
+void witness_check_work(struct witness *witness);
+/* The query that a LOOKUP or CACHE pipeline runs; NULL until it has run. */
+const struct seen_query *witness_query_of(const struct witness *witness, uint32_t shape);
+/* How many values the caches hold at most. */
+uint64_t witness_cached(const struct world *world);
+/* Whether any job or ask goes on. */
+bool witness_works(const struct witness *witness);
+/* Whether something goes on that such a request can be waiting for. */
+bool witness_may_hope(const struct witness *witness, uint32_t key);
+
+/* A request that waits for that key, or NOBODY. */
+uint32_t witness_waiter(const struct witness *witness, uint32_t key);
+
+/* After a step in which nothing is left to do at this moment. */
+void witness_check(struct witness *witness);
+
+/* When all is over. */
+void witness_check_end(struct witness *witness);

@@ -1,0 +1,275 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What goes on outside, held against what is asked for: bounds, order, one run a flight, and no
+ * work that nobody waits for.
+ */
+#include <inttypes.h>
+#include <stdlib.h>
+
+#include "tests/sim/checked_cache.h"
+#include "tests/sim/witness.h"
+
+#define STACK_MAX ((size_t)512 * 1024)
+
+/* The digits after `"NAME":` or `"NAME":"k`, wherever they stand in a body; or fallback. */
+static uint32_t number_of(struct text body, const char *name, uint32_t fallback)
+{
+	char head[16];
+	int size = snprintf(head, sizeof(head), "\"%s\":", name);
+	const char *at = body.data ? memmem(body.data, body.size, head, (size_t)size) : NULL;
+	if (!at)
+		return fallback;
+	at += size;
+	if (at[0] == '"')
+		at += 2;
+	return (uint32_t)strtoul(at, NULL, 10);
+}
+
+static uint32_t key_of_job(const struct scripted_job *job)
+{
+	struct text text = scripted_job_value(job, TEXT("k"))->text;
+	uint32_t key = 0;
+	for (size_t i = 1; i < text.size; i++)
+		key = key * 10 + (uint32_t)(text.data[i] - '0');
+	return key;
+}
+
+/* Requests are numbered from 1 where they name themselves; 0 is a flight's. */
+static uint32_t request_of_job(const struct scripted_job *job)
+{
+	const struct sql_value *n = scripted_job_value(job, TEXT("n"));
+	return n && n->integer > 0 ? (uint32_t)n->integer - 1 : NOBODY;
+}
+
+static uint32_t key_of_ask(const struct scripted_ask *ask)
+{
+	return number_of(ask->ask.body, "k", number_of(ask->ask.body, "s", 0));
+}
+
+static uint32_t request_of_ask(const struct scripted_ask *ask)
+{
+	return number_of(ask->ask.body, "n", 0) - 1;
+}
+
+static uint32_t add_run(struct witness *witness, uint32_t key, uint32_t request)
+{
+	if (witness->run_count == witness->run_capacity) {
+		witness->run_capacity = witness->run_capacity ? witness->run_capacity * 2 : 1024;
+		witness->runs = realloc(
+				witness->runs, witness->run_capacity * sizeof(*witness->runs));
+		if (!witness->runs)
+			abort();
+		if (witness->run_count == 0)
+			witness->runs[witness->run_count++] = (struct seen_run){0};
+	}
+	witness->runs[witness->run_count] = (struct seen_run){.key = key, .request = request};
+	return (uint32_t)witness->run_count++;
+}
+
+static void check_stack(struct witness *witness)
+{
+	size_t used = (size_t)((char *)witness->stack - (char *)__builtin_frame_address(0));
+	if (used > STACK_MAX)
+		witness_complain(witness, "the stack is %zu bytes deep", used);
+}
+
+/* A LOOKUP's or CACHE's path begins with its pipeline's name. */
+static uint32_t shape_of(const struct witness *witness, struct text path)
+{
+	const struct configuration *configuration = &witness->plan->configuration;
+	for (uint32_t i = 0; i < configuration->shape_count; i++) {
+		struct text name = text_of(configuration->shapes[i].name);
+		if (configuration->shapes[i].kind != SHAPE_TREE && path.size > name.size &&
+				memcmp(path.data, name.data, name.size) == 0 &&
+				path.data[name.size] == '/')
+			return i;
+	}
+	return NOBODY;
+}
+
+static struct seen_query *query_of(struct witness *witness, const struct scripted_job *job)
+{
+	for (size_t i = 0; i < witness->query_count; i++) {
+		if (witness->queries[i].query == job->job.query)
+			return &witness->queries[i];
+	}
+	if (witness->query_count == QUERIES_MAX)
+		abort();
+	const struct query_spec *spec = scripted_job_spec(job);
+	const char *limit = memmem(spec->sql.data, spec->sql.size, "LIMIT ", 6);
+	struct seen_query *query = &witness->queries[witness->query_count++];
+	*query = (struct seen_query){
+			.query = job->job.query,
+			.concurrency = (uint32_t)strtoul(limit + 6, NULL, 10),
+			.shape = shape_of(witness, spec->stage),
+	};
+	return query;
+}
+
+const struct seen_query *witness_query_of(const struct witness *witness, uint32_t shape)
+{
+	for (size_t i = 0; i < witness->query_count; i++) {
+		if (witness->queries[i].shape == shape)
+			return &witness->queries[i];
+	}
+	return NULL;
+}
+
+/* Of one query and key, in a flight, only one runs that is still wanted. */
+static void check_one_run(struct witness *witness, const struct scripted_job *job, uint32_t key)
+{
+	const struct scripted_database *database = scripted_job_database(job);
+	for (const struct link *link = database->jobs.next; link != &database->jobs;
+			link = link->next) {
+		const struct scripted_job *other = container_of(link, struct scripted_job, link);
+		if (other != job && other->job.query == job->job.query &&
+				other->cancelled == REASON_NONE && key_of_job(other) == key)
+			witness_complain(witness, "two runs of one flight, for k%" PRIu32, key);
+	}
+}
+
+static void check_order(struct witness *witness, struct seen_query *query, uint32_t request)
+{
+	const struct seen *seen = &witness->requests[request];
+	if (query->shape == NOBODY)
+		return;
+	if (seen->arrival < query->latest)
+		witness_complain(witness, "request %" PRIu32 " got its permit after a later one",
+				request);
+	query->latest = seen->arrival;
+}
+
+uint32_t witness_job_started(struct witness *witness, const struct scripted_job *job)
+{
+	uint32_t key = key_of_job(job);
+	uint32_t request = request_of_job(job);
+	struct seen_query *query = query_of(witness, job);
+	check_stack(witness);
+	query->live++;
+	witness->live_of_key[key]++;
+	if (++query->running > query->concurrency)
+		witness_complain(witness, "%" PRIu32 " jobs run where %" PRIu32 " may",
+				query->running, query->concurrency);
+	if (request != NOBODY)
+		check_order(witness, query, request);
+	else if (!scripted_job_value(job, TEXT("n")))
+		check_one_run(witness, job, key);
+	return add_run(witness, key, request);
+}
+
+uint32_t witness_ask_started(struct witness *witness, const struct scripted_ask *ask)
+{
+	uint32_t key = key_of_ask(ask);
+	check_stack(witness);
+	witness->live_of_key[key]++;
+	return add_run(witness, key, request_of_ask(ask));
+}
+
+void witness_job_cancelled(struct witness *witness, const struct scripted_job *job)
+{
+	struct seen_query *query = query_of(witness, job);
+	witness->live_of_key[key_of_job(job)]--;
+	query->live--;
+	if (!scripted_job_database(job)->stubborn)
+		query->running--;
+	if (!scripted_job_value(job, TEXT("n")) && job->cancelled == ASKED)
+		coverage_meet(witness->coverage, MET_ALL_WAITERS_LEFT);
+}
+
+void witness_ask_cancelled(struct witness *witness, const struct scripted_ask *ask)
+{
+	witness->live_of_key[key_of_ask(ask)]--;
+}
+
+static void note_end(struct witness *witness, uint32_t run, enum status status)
+{
+	struct seen_run *seen = &witness->runs[run];
+	seen->ended = witness->harness->world.async.now;
+	seen->good = status == STATUS_OK;
+	witness->given[seen->key] |= 1U << status;
+}
+
+void witness_job_ends(struct witness *witness, const struct scripted_job *job, uint32_t run,
+		enum status status)
+{
+	struct seen_query *query = query_of(witness, job);
+	query->running--;
+	if (job->cancelled != REASON_NONE)
+		return;
+	query->live--;
+	witness->live_of_key[key_of_job(job)]--;
+	note_end(witness, run, status);
+}
+
+void witness_ask_ends(struct witness *witness, const struct scripted_ask *ask, uint32_t run,
+		enum status status)
+{
+	if (ask->cancelled != REASON_NONE)
+		return;
+	witness->live_of_key[key_of_ask(ask)]--;
+	note_end(witness, run, status);
+}
+
+static void check_wanted(struct witness *witness, uint32_t key, uint32_t request)
+{
+	bool wanted = request == NOBODY ? witness->waiting_of_key[key] > 0
+					: witness->requests[request].state == WAITING;
+	if (!wanted)
+		witness_complain(witness, "work goes on for k%" PRIu32 " that nobody waits for",
+				key);
+}
+
+static void check_jobs(struct witness *witness, const struct scripted_database *database)
+{
+	for (const struct link *link = database->jobs.next; link != &database->jobs;
+			link = link->next) {
+		const struct scripted_job *job = container_of(link, struct scripted_job, link);
+		if (job->cancelled == REASON_NONE)
+			check_wanted(witness, key_of_job(job), request_of_job(job));
+	}
+}
+
+static void check_asks(struct witness *witness, const struct scripted_source *source)
+{
+	for (const struct link *link = source->asks.next; link != &source->asks;
+			link = link->next) {
+		const struct scripted_ask *ask = container_of(link, struct scripted_ask, link);
+		if (ask->cancelled == REASON_NONE)
+			check_wanted(witness, key_of_ask(ask), request_of_ask(ask));
+	}
+}
+
+void witness_check_work(struct witness *witness)
+{
+	const struct world *world = &witness->harness->world;
+	check_jobs(witness, &world->catalog);
+	check_jobs(witness, &world->ledger);
+	check_asks(witness, &world->north);
+	check_asks(witness, &world->south);
+	check_asks(witness, &world->east);
+	check_asks(witness, &world->west);
+}
+
+uint64_t witness_cached(const struct world *world)
+{
+	return checked_cache_stats(world->hot)->entries + checked_cache_stats(world->cold)->entries;
+}
+
+bool witness_works(const struct witness *witness)
+{
+	const struct world *world = &witness->harness->world;
+	return !list_empty(&world->catalog.jobs) || !list_empty(&world->ledger.jobs) ||
+	       !list_empty(&world->north.asks) || !list_empty(&world->south.asks) ||
+	       !list_empty(&world->east.asks) || !list_empty(&world->west.asks);
+}
+
+bool witness_may_hope(const struct witness *witness, uint32_t key)
+{
+	if (witness->live_of_key[key] > 0)
+		return true;
+	for (size_t i = 0; i < witness->query_count; i++) {
+		if (witness->queries[i].running == witness->queries[i].concurrency)
+			return true;
+	}
+	return false;
+}
