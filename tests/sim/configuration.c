@@ -179,10 +179,10 @@ static const struct shape *callable(struct writer *writer)
 static void write_stage(struct writer *writer, unsigned depth, bool in_miss)
 {
 	const struct shape *called = callable(writer);
-	uint64_t kind = random_below(writer->random, depth == 0 ? 2 : 6);
+	uint64_t kind = random_below(writer->random, depth == 0 ? 2 : 7);
 	if (kind == 0)
 		write_any_lookup(writer, in_miss);
-	else if (kind == 1)
+	else if (kind == 1 || kind == 6)
 		write_fanout(writer, in_miss);
 	else if (kind == 2)
 		write_timeout(writer, depth, in_miss);

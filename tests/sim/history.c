@@ -19,7 +19,7 @@
 #define LAG_MAX	    (3 * WORLD_MS)
 #define TWICE_AFTER (5 * WORLD_MS)
 #define BATCH_ACTS  40
-#define CUT_ANSWERS 50		/* that come in the turn of a cut */
+#define CUT_ANSWERS 200		/* that come in the turn of a cut */
 #define CROWDED	    4		/* one in so many turns goes on to the next thing at once */
 #define FAILURE	    "it failed" /* its text is borrowed for longer than a row */
 

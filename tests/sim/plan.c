@@ -182,7 +182,7 @@ static bool plan_acts(struct plan *plan, struct random *random)
 				(per_thousand(random, trouble) && !plan_trouble(plan, at, random)))
 			return false;
 	}
-	if (per_thousand(random, 600)) {
+	if (per_thousand(random, 800)) {
 		uint64_t drain = at + random_below(random, 10 * WORLD_MS);
 		uint64_t cut = drain +
 			       (per_thousand(random, 800) ? random_below(random, 5 * WORLD_MS)

@@ -93,14 +93,21 @@ static uint64_t deadline_of(const struct witness *witness, uint32_t number, uint
 	return received + longest;
 }
 
-/* Whether a request in flight has the same connection, envelope and id. */
-static bool has_twin(const struct witness *witness, uint32_t number)
+/*
+ * Whether a request in flight has the same connection, envelope and id. One that was answered in
+ * this batch may be in flight or not: its reply had not been refused when the twin was looked at,
+ * or it had. sure: such a one is none.
+ */
+static bool has_twin(const struct witness *witness, uint32_t number, bool sure)
 {
 	const struct planned *planned = planned_of(witness, number);
 	const struct seen *seen = &witness->requests[number];
 	for (uint32_t i = witness->by_id[planned->id]; i != NOBODY;
 			i = witness->requests[i].next_of_id) {
-		if (witness->requests[i].in_flight && witness->requests[i].peer == seen->peer &&
+		const struct seen *other = &witness->requests[i];
+		bool unsure = witness->batching && other->state == TOLD &&
+			      other->told_at == now_of(witness);
+		if (other->in_flight && other->peer == seen->peer && !(sure && unsure) &&
 				planned_of(witness, i)->envelope == planned->envelope)
 			return true;
 	}
@@ -113,7 +120,7 @@ static enum foretold foretell(const struct witness *witness, uint32_t number)
 		return FORETOLD_DRAINING;
 	if (!shape_of(witness, number))
 		return FORETOLD_UNKNOWN;
-	if (has_twin(witness, number))
+	if (has_twin(witness, number, true))
 		return FORETOLD_TWIN;
 	if (witness->requests[number].deadline <= now_of(witness))
 		return FORETOLD_LATE;
@@ -449,6 +456,8 @@ void witness_ended(struct witness *witness, const struct record *record)
 	}
 	if (seen->state == UNSEEN && witness->batching) {
 		catch_up(witness, number);
+		if (record->status == STATUS_INVALID_ARGUMENT && has_twin(witness, number, false))
+			seen->foretold = FORETOLD_TWIN;
 		if (record->reason != REASON_NONE)
 			begin_waiting(witness, number);
 	}
@@ -590,13 +599,18 @@ void witness_gone(struct witness *witness, uint32_t peer, struct text text)
 		leave(witness, &witness->requests[number]);
 }
 
-/* How many of a peer's are in flight, with those whose replies may have gone behind its outbox. */
+/* How many of a peer's may be in flight, with those that may have been started by now, or whose
+ * replies may have gone behind its outbox. */
 static uint64_t count_in_flight(const struct witness *witness, uint32_t peer)
 {
 	uint64_t count = witness->peers[peer].in_flight;
 	for (size_t i = 0; i < witness->unsettled_count; i++) {
 		const struct seen *seen = &witness->requests[witness->unsettled[i]];
 		count += seen->peer == peer && seen->state == TOLD && !seen->in_flight;
+	}
+	for (size_t i = witness->sent_known; i < witness->sent_count; i++) {
+		const struct seen *seen = &witness->requests[witness->sent[i]];
+		count += seen->peer == peer && seen->state == UNSEEN;
 	}
 	return count;
 }
