@@ -214,11 +214,25 @@ static enum progress join(struct cache_frame *self)
 	return frame_start(&hold->waiter.frame) == DONE ? wait_or_answer(self) : PENDING;
 }
 
+/* What a flight's work has waited and wasted is told once, of the first who is answered by it. */
+static void take_costs(struct run *run, struct flight *flight)
+{
+	struct run *from = &((struct miss_run *)flight_extra(flight))->run;
+	run->losers += from->losers;
+	run->wasted_ns += from->wasted_ns;
+	run->queue_ns += from->queue_ns;
+	from->losers = 0;
+	from->wasted_ns = 0;
+	from->queue_ns = 0;
+}
+
 /* The flight has ended, or this waiter was cut off. */
 static enum progress wait_or_answer(struct cache_frame *self)
 {
 	struct stage_frame *base = &self->base;
 	struct outcome outcome = self->waiting->waiter.frame.outcome;
+	if (self->waiting->waiter.flight->ended)
+		take_costs(base->run, self->waiting->waiter.flight);
 	if (outcome.status != STATUS_DEADLINE_EXCEEDED || scope_cancelled(base->frame.scope))
 		return frame_done(&base->frame, outcome);
 	/* It ran out at its ceiling. That is this run's own end too, unless its deadline is later.
