@@ -18,30 +18,38 @@ bool build_read(struct build *build, const char *path)
 
 static struct cache *find_cache(void *user, struct text name)
 {
-	struct resource *resource = resources_find(user, "cache", name);
+	const struct build *build = user;
+	struct resource *resource = resources_find(&build->resources, "cache", name);
 	return resource ? resource->cache : NULL;
 }
 
 static struct database *find_database(void *user, struct text name)
 {
-	struct resource *resource = resources_find(user, "database", name);
+	const struct build *build = user;
+	struct resource *resource = resources_find(&build->resources, "database", name);
 	return resource ? resource->database : NULL;
 }
 
 static struct source *find_source(void *user, struct text name)
 {
-	struct resource *resource = resources_find(user, "source", name);
+	const struct build *build = user;
+	struct resource *resource = resources_find(&build->resources, "source", name);
 	return resource ? resource->source : NULL;
+}
+
+static const struct option_map *written(const struct config *config, struct text kind)
+{
+	if (text_equal(kind, TEXT("database")))
+		return config->databases;
+	return text_equal(kind, TEXT("cache")) ? config->caches : config->sources;
 }
 
 static void see_each(void *user, const char *kind, struct nearest *nearest)
 {
-	const struct resources *resources = user;
-	for (size_t i = 0; i < resources->count; i++) {
-		struct text name = text_of(resources->all[i]->name);
-		if (resources_find(resources, kind, name))
-			nearest_see(nearest, name);
-	}
+	const struct build *build = user;
+	const struct option_map *map = written(&build->config, text_of(kind));
+	for (size_t i = 0; map && i < map->count; i++)
+		nearest_see(nearest, map->values[i].name);
 }
 
 /* Flights are all over when the engine is idle, so there is nothing to do; but a root has to say
@@ -67,7 +75,7 @@ bool build_compile(struct build *build, struct async *async, struct engine *engi
 			.database = find_database,
 			.source = find_source,
 			.each = see_each,
-			.user = &build->resources,
+			.user = build,
 	};
 	build->pipelines = pipelines_compile(build->config.pipelines, &stages, on_flights_idle);
 	return build->diag.errors == 0;

@@ -20,13 +20,15 @@ struct check {
 	struct log log;
 };
 
-static bool compile(struct check *check)
+static bool compile(struct check *check, const char *path)
 {
 	struct engine_ops ops = {0};
 	async_init(&check->async, 0, 0);
 	check->engine = engine_new(&check->async, &check->build.config.limits, &ops, &check->log);
-	if (!check->engine)
+	if (!check->engine) {
+		diag_error(&check->build.diag, (struct place){.file = path}, "out of memory");
 		return false;
+	}
 	check->context = (struct driver_context){
 			.account = engine_account(check->engine),
 			.limits = &check->build.config.limits.json,
@@ -48,7 +50,7 @@ static void end(struct check *check)
 int daemon_check(const char *path)
 {
 	struct check check = {0};
-	bool right = build_read(&check.build, path) && compile(&check);
+	bool right = build_read(&check.build, path) && compile(&check, path);
 	build_say(&check.build);
 	if (right)
 		printf("%s is right; pipelines: %zu, resources: %zu\n", path,

@@ -263,6 +263,12 @@ static bool make_engine(struct daemon *daemon)
 	return true;
 }
 
+static bool out_of_memory(void)
+{
+	fprintf(stderr, "sluiced: error: out of memory or descriptors at the start\n");
+	return false;
+}
+
 static bool put_together(struct daemon *daemon)
 {
 	if (!build_compile(&daemon->build, &daemon->async, daemon->engine, &daemon->context)) {
@@ -271,7 +277,7 @@ static bool put_together(struct daemon *daemon)
 	}
 	build_say(&daemon->build); /* warnings */
 	engine_use(daemon->engine, daemon->build.pipelines, 1);
-	return feed_use(daemon->feed, daemon->build.pipelines) == 0;
+	return feed_use(daemon->feed, daemon->build.pipelines) == 0 || out_of_memory();
 }
 
 static bool set_timers(struct daemon *daemon)
@@ -293,12 +299,6 @@ static bool make_loop(struct daemon *daemon)
 	async_init(&daemon->async, loop_now(), random_u64());
 	daemon->looping = loop_init(&daemon->loop, &daemon->async) >= 0;
 	return daemon->looping;
-}
-
-static bool out_of_memory(void)
-{
-	fprintf(stderr, "sluiced: error: out of memory or descriptors at the start\n");
-	return false;
 }
 
 static bool start(struct daemon *daemon)

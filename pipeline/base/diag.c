@@ -17,6 +17,15 @@ void diag_init(struct diag *diag, struct arena *arena)
 	diag->end = &diag->first;
 }
 
+/* What the file holds is told in messages too, and each is one line of a log. */
+static void keep_to_one_line(char *message)
+{
+	for (; *message; message++) {
+		if ((unsigned char)*message < ' ' || *message == 0x7f)
+			*message = '?';
+	}
+}
+
 static __attribute__((format(printf, 4, 0))) void add(struct diag *diag, struct place place,
 		bool warning, const char *format, va_list arguments)
 {
@@ -32,9 +41,12 @@ static __attribute__((format(printf, 4, 0))) void add(struct diag *diag, struct 
 		return;
 	struct diag_item *item = arena_alloc(diag->arena, sizeof(*item));
 	char *message = arena_alloc(diag->arena, (size_t)size + 1);
-	if (item == NULL || message == NULL)
+	if (item == NULL || message == NULL) {
+		diag->lost |= !warning;
 		return;
+	}
 	(void)vsnprintf(message, (size_t)size + 1, format, arguments);
+	keep_to_one_line(message);
 	*item = (struct diag_item){.place = place, .warning = warning, .message = message};
 	*diag->end = item;
 	diag->end = &item->next;
@@ -120,6 +132,8 @@ void diag_print(const struct diag *diag, FILE *stream)
 		(void)fprintf(stream, "%s%s: %s\n", place->file || place->line ? " " : "",
 				item->warning ? "warning" : "error", item->message);
 	}
+	if (diag->lost)
+		(void)fprintf(stream, "error: no memory to say what is wrong\n");
 }
 
 void nearest_init(struct nearest *nearest, struct text written)

@@ -32,11 +32,13 @@ struct diag {
 	struct diag_item **end;
 	size_t errors;
 	size_t warnings;
+	bool lost; /* there was no memory to keep an error */
 };
 
 /* An empty list; borrows arena, which must outlive it. */
 void diag_init(struct diag *diag, struct arena *arena);
 
+/* In the message, control characters become `?`. */
 void diag_error(struct diag *diag, struct place place, const char *format, ...)
 		__attribute__((format(printf, 3, 4)));
 void diag_warning(struct diag *diag, struct place place, const char *format, ...)
@@ -45,7 +47,7 @@ void diag_warning(struct diag *diag, struct place place, const char *format, ...
 /* Sorts the list by file, line and column; equal places keep their order. */
 void diag_sort(struct diag *diag);
 
-/* Prints a line an item: `FILE:LINE:COLUMN: error: MESSAGE`. */
+/* Prints a line an item: `FILE:LINE:COLUMN: error: MESSAGE`; one more if an error was lost. */
 void diag_print(const struct diag *diag, FILE *stream);
 
 /*

@@ -66,6 +66,12 @@ static void test_print(void **state)
 	assert_int_equal(diag.warnings, 1);
 }
 
+static void test_a_message_is_one_line(void **state)
+{
+	diag_error(&diag, at("a.yaml", 1, 2), "\"%s\"\n", "a\tb\r\n\x1b[0m\x7f\xc3\xa9");
+	assert_prints("a.yaml:1:2: error: \"a?b???[0m?\xc3\xa9\"?\n");
+}
+
 static void test_sort(void **state)
 {
 	diag_error(&diag, at("b", 1, 1), "1");
@@ -106,7 +112,8 @@ static void test_an_error_counts_where_memory_is_out(void **state)
 	diag_warning(&diag, at("a", 1, 1), "lost");
 	assert_int_equal(diag.errors, 1);
 	assert_int_equal(diag.warnings, 1);
-	assert_prints("");
+	allocations_heal();
+	assert_prints("error: no memory to say what is wrong\n");
 }
 
 static void test_nearest(void **state)
@@ -182,6 +189,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 			TEST(test_empty),
 			TEST(test_print),
+			TEST(test_a_message_is_one_line),
 			TEST(test_sort),
 			TEST(test_equal_places_keep_their_order),
 			TEST(test_an_error_counts_where_memory_is_out),

@@ -170,7 +170,7 @@ static void test_errors(void **state)
 			{"${a b}", EXPECTED "\"${a b}\"" SUCH},
 			{"${a. b}", EXPECTED "\"${a. b}\"" SUCH},
 			{"${a[0]}", EXPECTED "\"${a[0]}\"" SUCH},
-			{"${a\t}", EXPECTED "\"${a\t}\"" SUCH},
+			{"${a\t}", EXPECTED "\"${a?}\"" SUCH},
 			{"${'a'}", EXPECTED "\"${'a'}\"" SUCH},
 			{"${{a}}", EXPECTED "\"${{a}\"" SUCH},
 			{"${| en}", EXPECTED "\"${| en}\"" SUCH},
