@@ -112,12 +112,13 @@ static bool make_room(struct connections *connections, size_t fd)
 	return true;
 }
 
+/* Open: one that is first heard of by a message was accepted when memory was out. */
 static struct descriptor *descriptor_new(void)
 {
 	struct descriptor *descriptor = malloc(sizeof(*descriptor));
 	if (!descriptor)
 		return NULL;
-	*descriptor = (struct descriptor){.probe = -1};
+	*descriptor = (struct descriptor){.open = true, .probe = -1};
 	link_init(&descriptor->connections);
 	return descriptor;
 }
