@@ -17,9 +17,10 @@
 	"quotes\n"                                                                                 \
 	"    reply: {pad: '${pad}', quotes: '${quotes}'}\n"
 
-#define PAD_MAX 2048
-#define PRODUCT "{\"symbols\":[\"A\",\"B\"]}"
-#define QUOTES	"{\"north\":1,\"south\":[2]}"
+#define PAD_MAX	       2048
+#define ARENA_KEPT_MAX 65536 /* as in pipeline/base/arena.c */
+#define PRODUCT	       "{\"symbols\":[\"A\",\"B\"]}"
+#define QUOTES	       "{\"north\":1,\"south\":[2]}"
 
 /* The answer to request 1 with that many bytes in its body, or its refusal. */
 static void check_answer(struct peer *peer, size_t pad, bool *ret_right)
@@ -86,6 +87,44 @@ static void test_memory_is_out_when_its_answer_comes(void **state)
 	sweep(true);
 }
 
+/* So large that its arena is not kept for others. */
+static void hit(struct peer *peer, const char *id)
+{
+	static char message[ARENA_KEPT_MAX + 64];
+	(void)snprintf(message, sizeof(message), "hit %s 100\n{}%*s", id, ARENA_KEPT_MAX, "");
+	peer_send(peer, message);
+}
+
+/* Replies of a batch that nobody reads: one that there is no memory to keep is undelivered. */
+static void test_memory_is_out_when_a_batch_is_not_read(void **state)
+{
+	static const struct scripted_end zero = {STATUS_OK, "0"};
+	load("pipelines: {hit: {steps: [cache: {in: hot, key: k, ttl: 1h, miss: [lookup: {in: "
+	     "ledger, query: SELECT 1}]}]}}\n");
+	h.world.ledger.at_once = &zero;
+	struct peer *peer = connect();
+	hit(peer, "first");
+	expect(peer, "first OK cache=miss\n0");
+	unsigned successes = 0, failed, lost = 0;
+	do {
+		peer->room = 0;
+		engine_begin_batch(h.engine);
+		hit(peer, "1");
+		hit(peer, "2");
+		allocations_fail_once_after(successes++);
+		harness_flush(&h);
+		failed = allocations_failed();
+		allocations_heal();
+		assert_in_range(counts()->outboxes, 2 - failed, 2);
+		lost += 2 - counts()->outboxes;
+		peer->room = ROOM_FOR_ALL;
+		harness_flush(&h);
+	} while (failed > 0);
+	assert_true(lost > 0);
+	assert_int_equal(counts()->undelivered, lost);
+	assert_int_equal(counts()->answered, counts()->read - lost);
+}
+
 static void test_an_engine_or_a_client_without_memory(void **state)
 {
 	unsigned refused = 0;
@@ -110,6 +149,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 			request_test(test_memory_is_out_when_a_request_comes),
 			request_test(test_memory_is_out_when_its_answer_comes),
+			request_test(test_memory_is_out_when_a_batch_is_not_read),
 			cmocka_unit_test(test_an_engine_or_a_client_without_memory),
 	};
 	return cmocka_run_group_tests_name("requests/memory", tests, NULL, NULL);

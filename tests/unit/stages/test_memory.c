@@ -36,12 +36,22 @@ static const char yaml[] =
 		"            - fanout: {to: [north, south, west], each: {symbol: "
 		"'${product.symbols}'}, on_error: partial}\n"
 		"        as: quotes\n"
+		"      - lookup: {in: ledger, query: 'SELECT :price', params: {price: "
+		"'${price}'}}\n"
+		"        as: list\n"
+		"      - fanout: {to: [north, south], each: {symbol: '${list}'}, on_error: "
+		"partial}\n"
+		"      - call: plain\n"
 		"    reply: {product: '${product.name}', other: '${other}', quotes: '${quotes}'}\n"
 		"  other:\n"
 		"    takes: {name: any}\n"
 		"    steps:\n"
 		"      - lookup: {in: ledger, query: 'SELECT :name', missing: 'null'}\n"
-		"    reply: {of: '${name}'}\n";
+		"    reply: {of: '${name}'}\n"
+		"  plain:\n"
+		"    takes: {sku: string, price: number}\n"
+		"    steps:\n"
+		"      - lookup: {in: ledger, query: 'SELECT :sku, :price'}\n";
 
 #define ROOM_MAX 65536
 
@@ -63,7 +73,7 @@ static void leave_room(struct arena *arena, size_t room)
 static void answer_at_once(void)
 {
 	static const struct scripted_end product = {STATUS_OK, PRODUCT};
-	static const struct scripted_end other = {STATUS_OK, "0"};
+	static const struct scripted_end other = {STATUS_OK, "[7]"};
 	static const struct scripted_end quotes[] = {
 			{STATUS_OK, "1"}, {STATUS_OK, "[2]"}, {STATUS_NOT_FOUND, NULL}};
 	world.catalog.at_once = &product;
@@ -79,7 +89,7 @@ static void (*fail_after)(unsigned successes);
 static bool works(void)
 {
 	const struct query *query = container_of(world.catalog.queries.next, struct query, link);
-	struct trial *trial = start("offer", "{\"sku\":\"a\"}", 1000);
+	struct trial *trial = start("offer", "{\"sku\":\"a\",\"price\":1.5}", 1000);
 	return strcmp(answer(trial), ANSWER) == 0 && query->spec->json_column_count == 1;
 }
 
@@ -154,7 +164,7 @@ static bool run_with(size_t room, unsigned successes)
 	assert_int_equal(set_up(NULL), 0);
 	load(yaml);
 	answer_at_once();
-	struct trial *trial = prepare("offer", "{\"sku\":\"a\"}", 1000);
+	struct trial *trial = prepare("offer", "{\"sku\":\"a\",\"price\":1.5}", 1000);
 	leave_room(&trial->arena, room);
 	before_answer = allocations_heal;
 	fail_after(successes);
