@@ -34,7 +34,8 @@ RECONNECT = 3600000
 
 NUMBERS = itertools.count()
 
-SANITIZERS = ("Sanitizer", "runtime error:")
+# How a line of a report begins or what it holds: of valgrind, and of the sanitizers.
+REPORT = re.compile(r"==\d+==|.*Sanitizer|.*runtime error:")
 
 # What sluiced is run under, such as valgrind.
 WRAPPER = shlex.split(os.environ.get("SLUICE_WRAPPER", ""))
@@ -45,8 +46,7 @@ def folder(stack):
 
 
 def check_sanitizers(lines):
-    reports = [line for line in lines if any(word in line for word in SANITIZERS)]
-    if reports:
+    if any(REPORT.match(line) for line in lines):
         raise AssertionError("\n".join(lines))
 
 

@@ -1,0 +1,162 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+"""Memory that is out, at any of the daemon's own allocations: it serves, or it says in one line why it doesn't start;
+it never hangs, crashes or leaks. Each of them fails with SLUICE_SLOW set, else some."""
+import contextlib
+import os
+import re
+import signal
+import sys
+
+import zmq
+
+from catalog import Catalog
+from quotes import Quotes
+from sluice import Client, DOORS, Sluiced, folder, run
+import tap
+from tap import equal
+
+FAILING, QUOTES = sys.argv[1:]
+
+CONFIG = """
+databases: {catalog: {sqlite: catalog.db, connections: 1}}
+caches: {hot: {memory: 1MiB}}
+sources: {north: {zmq: "ENDPOINT", required: true}}
+pipelines:
+  product:
+    takes: {sku: string}
+    steps:
+    - cache: {in: hot, key: "product/${sku}", ttl: 60s, miss: [
+        {lookup: {in: catalog, query: "SELECT name FROM product WHERE sku = :sku"}}]}
+  quote:
+    takes: {symbol: string}
+    steps: [{fanout: {to: [north], wait: any, body: {symbol: "${symbol}"}}}]
+"""
+
+RUNS = 20  # of each kind, where not all are made
+ANSWERS = {"OK", "NOT_FOUND", "INVALID_ARGUMENT", "RESOURCE_EXHAUSTED", "UNIMPLEMENTED", "UNAVAILABLE"}
+NO_MEMORY = 'level=error msg="no memory for a log line"'
+ONE, ALL = "SLUICE_FAIL_ONE", "SLUICE_FAIL_ALL_FROM"  # read by failing.c
+
+
+def prepared(stack):
+    """A folder with what the configuration names, and the configuration."""
+    directory = folder(stack)
+    Catalog(stack, directory / "catalog.db")
+    return directory, CONFIG.replace("ENDPOINT", Quotes(stack, QUOTES, "--name", "north").endpoint)
+
+
+def asked(directory):
+    """How many allocations the run that has just ended asked for."""
+    return int((directory / "allocations").read_text())
+
+
+def spread(count):
+    return range(0, count, 1 if os.environ.get("SLUICE_SLOW") else max(1, count // RUNS))
+
+
+def check_refusal(kind, code, lines):
+    """It says that memory is out, and nothing else; where that goes on, perhaps of several things."""
+    equal((code, [line for line in lines if "memory" not in line]), (1, []))
+    assert len(lines) == 1 or (lines and kind == ALL), lines
+
+
+def find_door(daemon):
+    """Whether the log says where it is; its lines are that the source is up, and `ready`."""
+    if any(re.search(' msg="ready" ', line) for line in daemon.log.wait_count(2)):
+        daemon.wait_doors()
+        return True
+    return False
+
+
+def ask_all(client):
+    """Sends one of each kind, and how many of them are counted. `$ping` comes twice, because the answer to one of them
+    may be what there is no memory for."""
+    for name, sku in enumerate(["s1", "s1", "none", 1]):
+        client.ask("product", name, {"sku": sku})
+    client.ask("quote", 4, {"symbol": "AAPL"})
+    client.ask("nothing", 5)
+    client.cancel("nobody")
+    client.ask("$ping", "ping")
+    client.ask("$ping", "ping")
+    return 8
+
+
+def hear_ping(client):
+    """All that comes until a `$ping` is answered: what was sent before has been read."""
+    replies = [client.hear()]
+    while replies[-1].id != "ping":
+        replies.append(client.hear())
+    return replies
+
+
+def use(stack, daemon, kind):
+    """Asks all. Where only one allocation fails, all is answered but for one request at most."""
+    if kind == ALL:
+        ask_all(Client(stack, daemon, immediate=1))  # it waits until it is connected
+        return
+    client = Client(stack, daemon)
+    sent = ask_all(client)
+    replies = hear_ping(client)
+    daemon.signal(signal.SIGTERM)
+    replies += client.hear_rest()
+    assert {reply.status for reply in replies} <= ANSWERS, replies
+    assert sent - 1 <= len(replies) <= sent, replies
+
+
+def serve(stack, directory, text, kind, successes):
+    """Starts it, asks it and stops it."""
+    daemon = Sluiced(stack, FAILING, text, directory, environment={kind: str(successes)}, ready=False)
+    if not daemon.comes_up():
+        check_refusal(kind, daemon.process.returncode, daemon.log.lines)
+        return
+    if find_door(daemon):
+        use(stack, daemon, kind)
+    daemon.signal(signal.SIGTERM)
+    daemon.wait_end()
+    equal(daemon.process.returncode, 0)
+    if NO_MEMORY not in daemon.log.lines:
+        daemon.end()
+
+
+def serve_with_each(stack, kind):
+    directory, text = prepared(stack)
+    with contextlib.ExitStack() as inner:
+        serve(inner, directory, text, ONE, 1 << 30)
+    count = asked(directory)
+    assert count > 50, count
+    problems = []
+    for successes in spread(count):
+        try:
+            with contextlib.ExitStack() as inner:
+                serve(inner, directory, text, kind, successes)
+        except (AssertionError, zmq.ZMQError) as error:
+            problems.append(f"{kind}={successes}: {error}")
+    equal(problems, [])
+
+
+def test_one_allocation_fails(stack):
+    serve_with_each(stack, ONE)
+
+
+def test_memory_is_out_from_then_on(stack):
+    serve_with_each(stack, ALL)
+
+
+def test_a_check(stack):
+    directory, text = prepared(stack)
+    (directory / "sluice.yaml").write_text(DOORS + text)
+
+    def check(**environment):
+        return run(FAILING, "--check", "--config", "sluice.yaml", cwd=directory, env={**os.environ, **environment})
+
+    equal((check().returncode, check().stderr), (0, []))
+    count = asked(directory)
+    for kind in (ONE, ALL):
+        for successes in range(count):
+            done = check(**{kind: str(successes)})
+            if done.returncode != 0:
+                check_refusal(kind, done.returncode, done.stderr)
+
+
+tap.run([test_one_allocation_fails, test_memory_is_out_from_then_on, test_a_check])
