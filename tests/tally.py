@@ -33,10 +33,12 @@ def verdicts(entry):
 
 
 def read(log):
+    """Named by its build directory, and by what it was run under where that is said in the log's own name."""
+    where = log.parent.parent.name if log.stem == "testlog" else log.stem
     if not log.exists():
         return [("failed", f"{log.parent.parent}: no test ran", None)]
     entries = [json.loads(line) for line in log.read_text().splitlines()]
-    return [(verdict, f"{log.parent.parent.name}/{name}", reason)
+    return [(verdict, f"{where}/{name}", reason)
             for entry in entries for verdict, name, reason in verdicts(entry)]
 
 
