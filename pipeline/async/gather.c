@@ -14,8 +14,11 @@
 void gather_init(struct gather *gather, struct frame *owner, struct branch *branches,
 		uint32_t count, uint32_t needed)
 {
-	*gather = (struct gather){
-			.owner = owner, .branches = branches, .count = count, .needed = needed};
+	*gather = (struct gather){.owner = owner,
+			.branches = branches,
+			.count = count,
+			.needed = needed,
+			.idle = count};
 	memset(branches, 0, count * sizeof(*branches));
 }
 
@@ -38,6 +41,8 @@ static void end(struct gather *gather, struct branch *branch, enum branch_state 
 static void answered(struct gather *gather, struct branch *branch)
 {
 	branch->outcome = branch->frame->outcome;
+	if (branch->outcome.status == STATUS_OK && gather->judge)
+		gather->judge(gather->owner, &branch->outcome);
 	if (branch->outcome.status == STATUS_OK)
 		gather->good++;
 	end(gather, branch, BRANCH_ENDED);
@@ -49,6 +54,7 @@ void gather_start(struct gather *gather, uint32_t i, struct frame *frame)
 	branch->frame = frame;
 	branch->asked = branch->scope.async->now;
 	branch->state = BRANCH_ASKED;
+	gather->idle--;
 	gather->pending++;
 	if (frame_start(frame) == DONE)
 		answered(gather, branch);

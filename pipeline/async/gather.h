@@ -36,18 +36,25 @@ struct branch {
 	enum branch_state state;
 };
 
+/* Sees a branch's OK outcome before it counts, and may put another in its place. */
+typedef void (*gather_judge_fn)(struct frame *owner, struct outcome *outcome);
+
 struct gather {
 	struct frame *owner;
 	struct branch *branches;
 	uint32_t count;
-	uint32_t needed; /* good answers that complete it */
+	uint32_t needed;       /* good answers that complete it */
+	gather_judge_fn judge; /* NULL: OK is good */
+	bool fail_fast;	       /* it is complete as soon as not enough can end well any more */
+	uint32_t idle;	       /* not started */
 	uint32_t pending;
 	uint32_t good;
 	uint32_t losers;    /* cancelled because enough had come */
 	uint64_t wasted_ns; /* theirs, from being asked until then */
 };
 
-/* branches: count of them, the caller's memory, which this clears. */
+/* branches: count of them, the caller's memory, which this clears. judge and fail_fast may be set
+ * until the first is started. */
 void gather_init(struct gather *gather, struct frame *owner, struct branch *branches,
 		uint32_t count, uint32_t needed);
 
@@ -64,10 +71,12 @@ void gather_start(struct gather *gather, uint32_t i, struct frame *frame);
  * this gather's. */
 bool gather_resume(struct gather *gather, struct frame *child);
 
-/* Whether enough have ended well, or none is left to wait for. */
+/* Whether enough have ended well, none is left to wait for, or waiting for the rest is in vain. */
 static inline bool gather_complete(const struct gather *gather)
 {
-	return gather->good >= gather->needed || gather->pending == 0;
+	uint32_t left = gather->idle + gather->pending;
+	return gather->good >= gather->needed || left == 0 ||
+	       (gather->fail_fast && gather->good + left < gather->needed);
 }
 
 /* Ends it: what is still pending is cancelled as LOST, or merely let go where the owner was itself

@@ -98,6 +98,11 @@ static bool spread(struct fanout_frame *self)
 	return true;
 }
 
+static void judge(struct frame *owner, struct outcome *outcome)
+{
+	fanout_best_judge(container_of(owner, struct fanout_frame, base.frame), outcome);
+}
+
 static bool lay_groups(struct fanout_frame *self)
 {
 	const struct fanout *fanout = fanout_of(&self->base);
@@ -116,8 +121,11 @@ static bool lay_groups(struct fanout_frame *self)
 		struct branch *branches = arena_alloc(arena, bytes);
 		if (!branches)
 			return out_of_memory(self);
-		gather_init(&self->groups[i].gather, &self->base.frame, branches,
-				fanout->source_count, fanout->needed);
+		struct gather *gather = &self->groups[i].gather;
+		gather_init(gather, &self->base.frame, branches, fanout->source_count,
+				fanout->needed);
+		gather->fail_fast = fanout->fail_fast;
+		gather->judge = fanout->best.path ? judge : NULL;
 	}
 	return true;
 }
@@ -173,8 +181,7 @@ static bool ask(struct fanout_frame *self, struct group *group, uint32_t i)
 /* Asks until the group is complete: with `any`, a source that answers at once spares the others. */
 static bool ask_group(struct fanout_frame *self, struct group *group)
 {
-	for (uint32_t i = 0; i < group->gather.count && group->gather.good < group->gather.needed;
-			i++) {
+	for (uint32_t i = 0; i < group->gather.count && !gather_complete(&group->gather); i++) {
 		if (!ask(self, group, i))
 			return false;
 	}
@@ -199,18 +206,30 @@ static void set_limit(struct fanout_frame *self)
 static void close_group(struct fanout_frame *self, struct group *group)
 {
 	gather_close(&group->gather);
+	group->closed = true;
 	self->base.run->losers += group->gather.losers;
 	self->base.run->wasted_ns += group->gather.wasted_ns;
 	self->open--;
 }
 
-/* Where one can't be asked, those that were are not wanted. */
+/* Nothing more is wanted. */
 static void close_all(struct fanout_frame *self)
 {
 	for (uint32_t i = 0; i < self->group_count; i++) {
-		if (!gather_complete(&self->groups[i].gather))
+		if (!self->groups[i].closed)
 			close_group(self, &self->groups[i]);
 	}
+}
+
+/* Closes a group that is complete. One that has failed fails them all, where the first error does.
+ */
+static void settle_group(struct fanout_frame *self, struct group *group)
+{
+	if (group->closed || !gather_complete(&group->gather))
+		return;
+	close_group(self, group);
+	if (fanout_of(&self->base)->fail_fast && group->gather.good < group->gather.needed)
+		close_all(self);
 }
 
 static enum progress go_on(struct fanout_frame *self)
@@ -229,13 +248,12 @@ static enum progress fanout_start(struct frame *frame)
 		return DONE;
 	set_limit(self);
 	self->open = self->group_count;
-	for (uint32_t i = 0; i < self->group_count; i++) {
+	for (uint32_t i = 0; i < self->group_count && !self->groups[i].closed; i++) {
 		if (!ask_group(self, &self->groups[i])) {
 			close_all(self);
 			return DONE;
 		}
-		if (gather_complete(&self->groups[i].gather))
-			close_group(self, &self->groups[i]);
+		settle_group(self, &self->groups[i]);
 	}
 	return go_on(self);
 }
@@ -245,10 +263,9 @@ static enum progress fanout_resume(struct frame *frame, struct frame *child)
 	struct fanout_frame *self = container_of(frame, struct fanout_frame, base.frame);
 	for (uint32_t i = 0; i < self->group_count; i++) {
 		struct group *group = &self->groups[i];
-		if (gather_complete(&group->gather) || !gather_resume(&group->gather, child))
+		if (group->closed || !gather_resume(&group->gather, child))
 			continue;
-		if (gather_complete(&group->gather))
-			close_group(self, group);
+		settle_group(self, group);
 		if (child)
 			break;
 	}
@@ -310,6 +327,17 @@ static void compile_wait(
 				fanout->source_count);
 }
 
+static void compile_fail_fast(
+		struct compiler *compiler, struct fanout *fanout, const struct option_value *option)
+{
+	fanout->fail_fast = option->number;
+	if (fanout->fail_fast && fanout->partial)
+		diag_error(compiler->diag, option->place,
+				"\"fail_fast\" and \"on_error: partial\" contradict each other: "
+				"one ends "
+				"at the first error, the other answers in spite of it");
+}
+
 enum { ON_ERROR_FAIL, ON_ERROR_PARTIAL };
 
 static const char *const wait_choices[] = {[WAIT_ANY] = "any", [WAIT_ALL] = "all", NULL};
@@ -335,6 +363,13 @@ static void fanout_compile(
 	fanout->each_max = (uint32_t)option_number(options, "max");
 	fanout->each_slot = SLOT_UNBOUND;
 	compile_wait(compiler, fanout, option_get(options, "wait"));
+	compile_fail_fast(compiler, fanout, option_get(options, "fail_fast"));
+	fanout_best_compile(compiler, &fanout->best, option_get(options, "best"));
+	if (fanout->best.path && fanout->wait == WAIT_ANY)
+		diag_error(compiler->diag, option_get(options, "best")->place,
+				"\"best\" needs \"wait: all\" or a number: any answer is not yet "
+				"the "
+				"best");
 	if (target->given && !wire_is_name(target->text))
 		diag_error(compiler->diag, target->place,
 				"\"target\" must be 1 to 64 of A-Z a-z 0-9 _ -");
@@ -395,8 +430,16 @@ const struct option fanout_options[] = {
 				.help = "what they are sent; what `each` binds, or the whole body, "
 					"if not given"},
 		{.key = "hedge", .kind = OPTION_TEXT, .later = true},
-		{.key = "best", .kind = OPTION_TEXT, .later = true},
-		{.key = "fail_fast", .kind = OPTION_BOOLEAN, .later = true},
+		{.key = "best",
+				.kind = OPTION_MAP,
+				.table = fanout_best_options,
+				.help = "give only the best of the good answers, with its source "
+					"in "
+					"`$source`"},
+		{.key = "fail_fast",
+				.kind = OPTION_BOOLEAN,
+				.fallback = "false",
+				.help = "end as soon as not enough good answers can come any more"},
 		{.key = NULL},
 };
 

@@ -5,7 +5,8 @@
  * until enough have answered. It answers then; who was not needed any more is cancelled at once and
  * ends on its own.
  *
- * fanout.c asks; fanout_reply.c makes one outcome of what came.
+ * fanout.c asks; fanout_best.c tells which answer is the best; fanout_reply.c makes one outcome of
+ * what came.
  */
 #include "pipeline/async/gather.h"
 #include "pipeline/stages/stage.h"
@@ -21,6 +22,14 @@ struct fanout_source {
 
 enum { WAIT_ANY, WAIT_ALL };
 
+/* Which number of the answers is held against which. */
+struct best {
+	const struct text *path; /* NULL: there is no best one, all are given */
+	size_t path_size;
+	struct text field; /* the path as it was written */
+	bool highest;
+};
+
 struct fanout {
 	struct stage stage;
 	struct fanout_source *sources;
@@ -33,6 +42,8 @@ struct fanout {
 	uint32_t needed;
 	uint64_t timeout; /* of a branch; 0: none */
 	bool partial;
+	bool fail_fast;
+	struct best best;
 };
 
 /* What is asked of all sources together: everything, or one element. */
@@ -40,6 +51,7 @@ struct group {
 	struct gather gather;
 	struct value element;
 	struct text name; /* the element's, as a JSON string; absent without `each` */
+	bool closed;
 };
 
 struct fanout_frame {
@@ -53,6 +65,17 @@ struct fanout_frame {
 
 extern const struct option fanout_options[];
 extern const struct stage_type fanout_type;
+
+/* fanout_best.c */
+extern const struct option fanout_best_options[];
+struct compiler;
+void fanout_best_compile(
+		struct compiler *compiler, struct best *best, const struct option_value *option);
+/* An answer without the number that is looked for becomes a bad one. */
+void fanout_best_judge(const struct fanout_frame *frame, struct outcome *outcome);
+/* The branch with the best answer, of equal ones the first; NULL: none is good. */
+const struct branch *fanout_best_branch(
+		const struct fanout_frame *frame, const struct group *group);
 
 /* The outcome of all groups, each closed. */
 struct outcome fanout_outcome(const struct fanout_frame *frame);

@@ -140,7 +140,9 @@ static void collect_failures(const struct fanout_frame *frame, const struct grou
 	const struct fanout *fanout = container_of(frame->base.stage, struct fanout, stage);
 	for (uint32_t i = 0; i < group->gather.count; i++) {
 		const struct branch *branch = &group->gather.branches[i];
-		if (branch_good(branch))
+		/* What was not asked, or not wanted any more, is no cause. */
+		if (branch_good(branch) || branch->state == BRANCH_IDLE ||
+				branch->state == BRANCH_LOST)
 			continue;
 		struct outcome outcome = branch_failure(frame, branch, &fanout->sources[i]);
 		add_failure(failures, outcome.fault, outcome.status);
@@ -156,6 +158,19 @@ static struct value winner(const struct group *group)
 	return VALUE_NONE;
 }
 
+static void lack_all(struct members *members, const struct fanout_frame *frame,
+		const struct group *group)
+{
+	const struct fanout *fanout = container_of(frame->base.stage, struct fanout, stage);
+	for (uint32_t i = 0; i < group->gather.count; i++) {
+		const struct branch *branch = &group->gather.branches[i];
+		const struct fanout_source *source = &fanout->sources[i];
+		if (!branch_good(branch))
+			members_lack(members, source->name,
+					branch_failure(frame, branch, source).status);
+	}
+}
+
 static struct value group_object(
 		const struct fanout_frame *frame, const struct group *group, bool partial)
 {
@@ -167,15 +182,50 @@ static struct value group_object(
 	members_open(&members, &buffer, arena);
 	for (uint32_t i = 0; i < group->gather.count; i++) {
 		const struct branch *branch = &group->gather.branches[i];
-		struct text name = fanout->sources[i].name;
-		if (branch_good(branch)) {
-			members_name(&members, name);
-			append_value(&buffer, &branch->outcome.value);
-		} else if (partial) {
-			members_lack(&members, name,
-					branch_failure(frame, branch, &fanout->sources[i]).status);
-		}
+		if (!branch_good(branch))
+			continue;
+		members_name(&members, fanout->sources[i].name);
+		append_value(&buffer, &branch->outcome.value);
 	}
+	if (partial)
+		lack_all(&members, frame, group);
+	members_close(&members);
+	return value_of(buffer_text(&buffer));
+}
+
+/* An object that is written without what it may have of these names: they are the fan-out's. */
+static void append_members(struct members *members, const struct value *object)
+{
+	const struct json *json = object->json;
+	uint32_t end = json->values[object->index].next;
+	for (uint32_t at = object->index + 1; at < end; at = json->values[at + 1].next) {
+		struct text name = json_raw(json, at);
+		if (text_equal(name, TEXT("\"$source\"")) || text_equal(name, TEXT("\"$missing\"")))
+			continue;
+		members_name(members, name);
+		buffer_append(members->buffer, json_raw(json, at + 1));
+	}
+}
+
+/* The best answer, with its source, and, where it is not sure to be the best, who is missing. */
+static struct value best_object(
+		const struct fanout_frame *frame, const struct group *group, bool partial)
+{
+	const struct fanout *fanout = container_of(frame->base.stage, struct fanout, stage);
+	const struct branch *best = fanout_best_branch(frame, group);
+	struct arena *arena = frame->base.run->arena;
+	struct value object = best->outcome.value;
+	struct buffer buffer;
+	struct members members;
+	if (!value_view(&object, arena))
+		return VALUE_NONE;
+	buffer_init_arena(&buffer, arena);
+	members_open(&members, &buffer, arena);
+	append_members(&members, &object);
+	members_name(&members, TEXT("\"$source\""));
+	buffer_append(&buffer, fanout->sources[best - group->gather.branches].name);
+	if (partial)
+		lack_all(&members, frame, group);
 	members_close(&members);
 	return value_of(buffer_text(&buffer));
 }
@@ -199,10 +249,11 @@ static struct verdict judge(
 		return verdict;
 	if (fanout->wait == WAIT_ANY) {
 		verdict.value = winner(group);
-	} else {
-		verdict.value = group_object(frame, group, verdict.partial);
-		verdict.out_of_memory = !value_present(&verdict.value);
+		return verdict;
 	}
+	verdict.value = fanout->best.path ? best_object(frame, group, verdict.partial)
+					  : group_object(frame, group, verdict.partial);
+	verdict.out_of_memory = !value_present(&verdict.value);
 	return verdict;
 }
 

@@ -75,36 +75,63 @@ static uint64_t write_sources(struct writer *writer)
 	return count;
 }
 
-static void write_fanout(struct writer *writer, bool in_miss)
+/* How many answers are enough. */
+static void write_wait(struct writer *writer, struct race *race)
 {
-	buffer_append(writer->yaml, TEXT("{fanout: {"));
-	uint64_t sources = write_sources(writer);
+	race->needed = race->sources;
 	switch (random_below(writer->random, 3)) {
 	case 0:
+		race->needed = 1;
 		buffer_append(writer->yaml, TEXT(", wait: any"));
-		break;
+		return;
 	case 1:
-		buffer_append_format(writer->yaml, ", wait: %" PRIu64,
-				1 + random_below(writer->random, sources));
+		race->needed = 1 + (uint32_t)random_below(writer->random, race->sources);
+		buffer_append_format(writer->yaml, ", wait: %" PRIu32, race->needed);
 		break;
 	default:
 		break;
 	}
-	if (one_in(writer, 3))
-		buffer_append(writer->yaml, TEXT(", each: {s: \"${l}\"}"));
-	else
-		buffer_append_format(writer->yaml, ", body: {k: \"${k}\"%s}",
-				in_miss ? "" : ", n: \"${n}\"");
+	if (!one_in(writer, 4))
+		return;
+	race->lowest = one_in(writer, 2);
+	race->highest = !race->lowest;
+	buffer_append_format(
+			writer->yaml, ", best: {%s: run}", race->lowest ? "lowest" : "highest");
+}
+
+static void write_on_error(struct writer *writer, struct race *race)
+{
+	race->partial = one_in(writer, 2);
+	race->fail_fast = !race->partial && one_in(writer, 2);
+	writer->shape->forgives |= race->partial;
+	if (race->partial)
+		buffer_append(writer->yaml, TEXT(", on_error: partial"));
+	if (race->fail_fast)
+		buffer_append(writer->yaml, TEXT(", fail_fast: true"));
+}
+
+/* All but the brace that closes the step. */
+static void write_race(struct writer *writer, const char *body)
+{
+	struct race *race = &writer->shape->race;
+	*race = (struct race){0};
+	buffer_append(writer->yaml, TEXT("{fanout: {"));
+	race->sources = (uint32_t)write_sources(writer);
+	write_wait(writer, race);
+	write_on_error(writer, race);
+	buffer_append_format(writer->yaml, ", %s", body);
+	writer->shape->asks = true;
+}
+
+static void write_fanout(struct writer *writer, bool in_miss)
+{
+	const char *body = in_miss ? "body: {k: \"${k}\"}" : "body: {k: \"${k}\", n: \"${n}\"}";
+	write_race(writer, one_in(writer, 3) ? "each: {s: \"${l}\"}" : body);
 	if (one_in(writer, 3)) {
 		buffer_append_format(writer->yaml, ", timeout: %" PRIu64 "ms",
 				PICK(writer, timeouts_ms));
 		writer->shape->limits_time = true;
 	}
-	if (one_in(writer, 2)) {
-		buffer_append(writer->yaml, TEXT(", on_error: partial"));
-		writer->shape->forgives = true;
-	}
-	writer->shape->asks = true;
 	buffer_append(writer->yaml, TEXT("}"));
 }
 
@@ -230,6 +257,10 @@ static void write_pipeline(struct writer *writer, enum shape_kind kind)
 		buffer_append_char(writer->yaml, '[');
 		write_lookup(writer, true, 100000);
 		buffer_append(writer->yaml, TEXT("}]}}]"));
+	} else if (kind == SHAPE_RACE) {
+		buffer_append_char(writer->yaml, '[');
+		write_race(writer, "body: {k: \"${k}\", n: \"${n}\"}");
+		buffer_append(writer->yaml, TEXT("}}]"));
 	} else {
 		buffer_append_char(writer->yaml, '[');
 		write_lookup(writer, false, PICK(writer, queues));
@@ -281,7 +312,8 @@ void configuration_init(struct configuration *configuration, struct random *rand
 	buffer_append(&configuration->yaml, TEXT("pipelines:\n"));
 	write_pipeline(&writer, SHAPE_LOOKUP);
 	write_pipeline(&writer, SHAPE_CACHE);
-	for (uint64_t trees = 1 + random_below(random, SHAPES_MAX - 2); trees > 0; trees--)
+	write_pipeline(&writer, SHAPE_RACE);
+	for (uint64_t trees = 1 + random_below(random, SHAPES_MAX - 3); trees > 0; trees--)
 		write_pipeline(&writer, SHAPE_TREE);
 	buffer_append_char(&configuration->yaml, '\0');
 }

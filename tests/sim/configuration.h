@@ -17,8 +17,18 @@
 #define SHAPES_MAX 8
 
 /* LOOKUP: one lookup and nothing else, so that what becomes of each request can be foretold.
- * CACHE: a cache above one lookup. TREE: any stages. */
-enum shape_kind { SHAPE_LOOKUP, SHAPE_CACHE, SHAPE_TREE };
+ * CACHE: a cache above one lookup. RACE: one fan-out. TREE: any stages. */
+enum shape_kind { SHAPE_LOOKUP, SHAPE_CACHE, SHAPE_RACE, SHAPE_TREE };
+
+/* What a fan-out waits for. */
+struct race {
+	uint32_t sources;
+	uint32_t needed;
+	bool fail_fast;
+	bool partial;
+	bool lowest; /* the best is given, by its run */
+	bool highest;
+};
 
 /* A pipeline, and all that it calls. */
 struct shape {
@@ -33,6 +43,7 @@ struct shape {
 	uint32_t concurrency; /* of a LOOKUP or a CACHE */
 	uint32_t queue;
 	uint64_t waiters;
+	struct race race; /* of a RACE; of a TREE the latest that was written */
 };
 
 struct configuration {

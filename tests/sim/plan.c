@@ -96,7 +96,7 @@ static struct planned some_request(const struct plan *plan, uint32_t number, str
 			.budget_ms = some_budget(random),
 	};
 	if (per_thousand(random, 300))
-		request.shape = (uint32_t)random_below(random, 2);
+		request.shape = (uint32_t)random_below(random, 3);
 	if (per_thousand(random, 5))
 		request.shape = (uint32_t)plan->configuration.shape_count;
 	if (number > 0 && per_thousand(random, 60)) {

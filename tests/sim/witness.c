@@ -476,6 +476,8 @@ void witness_ended(struct witness *witness, const struct record *record)
 		witness_complain(witness, "request %" PRIu32 " ends %s %s, which it may not",
 				number, status_text(record->status).data,
 				reason_name(record->reason));
+	if (record->reason == REASON_NONE && seen->foretold == FORETOLD_NOTHING)
+		witness_race_ended(witness, number);
 	if (record->us != (now_of(witness) - seen->received) / 1000)
 		witness_complain(witness,
 				"request %" PRIu32 " is said to have taken %" PRIu64 " us", number,
@@ -556,7 +558,9 @@ static void check_body(struct witness *witness, uint32_t number, const struct wi
 		coverage_meet(witness->coverage, MET_PARTIAL);
 	while (at && (at = memmem(at, (size_t)(end - at), head, sizeof(head) - 1)) != NULL) {
 		at += sizeof(head) - 1;
-		check_value(witness, number, (uint32_t)strtoul(at, NULL, 10));
+		uint32_t run = (uint32_t)strtoul(at, NULL, 10);
+		check_value(witness, number, run);
+		witness_race_gave(witness, number, run);
 	}
 }
 
@@ -675,6 +679,7 @@ static void check_waiting(struct witness *witness)
 		if (seen->deadline + TICK_NS <= now)
 			witness_complain(witness, "request %" PRIu32 " is past its deadline",
 					number);
+		witness_race_waits(witness, number);
 		if (!witness_may_hope(witness, planned_of(witness, number)->key))
 			witness_complain(witness, "request %" PRIu32 " waits for nothing", number);
 	}

@@ -41,6 +41,10 @@ struct seen {
 	uint64_t told;	  /* its place among all ends */
 	uint64_t told_at;
 	enum status status;
+	uint32_t asked; /* of a RACE: sources, */
+	uint32_t good;	/* their answers until it was decided, */
+	uint32_t bad;
+	uint32_t best; /* and the run of the best */
 	bool in_flight;
 	bool drained; /* it was read in a drain */
 	bool held;    /* its reply waits in the outbox */
@@ -182,6 +186,16 @@ uint32_t witness_waiter(const struct witness *witness, uint32_t key);
 
 /* After a step in which nothing is left to do at this moment. */
 void witness_check(struct witness *witness);
+
+/* witness_race.c: fan-outs of which all is known. */
+void witness_race_asked(struct witness *witness, uint32_t number);
+void witness_race_answered(struct witness *witness, uint32_t number, uint32_t run, bool good);
+/* It has ended of itself. */
+void witness_race_ended(struct witness *witness, uint32_t number);
+/* It still waits. */
+void witness_race_waits(struct witness *witness, uint32_t number);
+/* It has given a value of that run. */
+void witness_race_gave(struct witness *witness, uint32_t number, uint32_t run);
 
 /* When all is over. */
 void witness_check_end(struct witness *witness);

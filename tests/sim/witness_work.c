@@ -160,9 +160,12 @@ uint32_t witness_job_started(struct witness *witness, const struct scripted_job 
 uint32_t witness_ask_started(struct witness *witness, const struct scripted_ask *ask)
 {
 	uint32_t key = key_of_ask(ask);
+	uint32_t request = request_of_ask(ask);
 	check_stack(witness);
 	witness->live_of_key[key]++;
-	return add_run(witness, key, request_of_ask(ask));
+	if (request != NOBODY)
+		witness_race_asked(witness, request);
+	return add_run(witness, key, request);
 }
 
 void witness_job_cancelled(struct witness *witness, const struct scripted_job *job)
@@ -206,8 +209,11 @@ void witness_ask_ends(struct witness *witness, const struct scripted_ask *ask, u
 {
 	if (ask->cancelled != REASON_NONE)
 		return;
+	uint32_t request = request_of_ask(ask);
 	witness->live_of_key[key_of_ask(ask)]--;
 	note_end(witness, run, status);
+	if (request != NOBODY)
+		witness_race_answered(witness, request, run, status == STATUS_OK);
 }
 
 static void check_wanted(struct witness *witness, uint32_t key, uint32_t request)

@@ -252,6 +252,20 @@ static void test_resources(void **state)
 			   "@A: 1}}\n",
 					"the query has no \":b\"; did you mean \"a\"?\nthe query "
 					"has no \":A\"; did you mean \"a\"?\n"},
+			{P "    - fanout: {to: north, best: @{lowest: a, highest: b}}\n",
+					"\"best\" needs one of \"lowest\" and \"highest\"\n"},
+			{P "    - fanout: {to: north, best: @{}}\n",
+					"\"best\" needs one of \"lowest\" and \"highest\"\n"},
+			{P "    - fanout: {to: north, best: {lowest: @a..b}}\n",
+					"expected the path of a number, such as price or "
+					"offer.price\n"},
+			{P "    - fanout: {to: north, wait: any, best: @{lowest: a}}\n",
+					"\"best\" needs \"wait: all\" or a number: any answer is "
+					"not yet the best\n"},
+			{P "    - fanout: {to: north, on_error: partial, fail_fast: @true}\n",
+					"\"fail_fast\" and \"on_error: partial\" contradict each "
+					"other: one ends at the first error, the other answers in "
+					"spite of it\n"},
 			{P "    - fanout: {to: north, @hedge: 20ms}\n",
 					"\"hedge\" is not in this version\n"},
 			{P "    - @retry: {attempts: 3}\n", "\"retry\" is not in this version\n"},
