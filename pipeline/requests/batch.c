@@ -22,6 +22,7 @@ bool batch_add(struct client *client, struct text envelope, struct reply *reply)
 	if (engine->batched == BATCH_MAX)
 		batch_flush(engine);
 	engine->batch[engine->batched++] = (struct departure){client, reply};
+	client->batched++;
 	return true;
 }
 
@@ -70,6 +71,7 @@ static void depart(const struct departure *departure)
 	struct engine *engine = client->engine;
 	struct text envelope = {NULL, 0};
 	enum sent sent = SENT_FULL;
+	client->batched--;
 	if (list_empty(&client->outbox))
 		sent = engine->ops.send(
 				engine->ops.door, client->connection, envelope, departure->reply);

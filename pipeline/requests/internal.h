@@ -55,6 +55,7 @@ struct client {
 	struct link outbox;   /* HELD requests, oldest first */
 	struct timer stall;
 	uint64_t in_flight;
+	uint32_t batched; /* replies that leave at the end of the batch */
 };
 
 /* A reply that leaves at the end of the batch. */

@@ -50,9 +50,13 @@ static uint64_t elapsed_us(const struct engine *engine, uint64_t received)
 static enum left send(struct engine *engine, struct client *client, struct text envelope,
 		struct reply *reply, struct request *holder)
 {
-	bool behind = holder && !list_empty(&client->outbox);
-	if (holder && !holder->listed && !behind && batch_add(client, envelope, reply))
+	if (holder && !holder->listed && list_empty(&client->outbox) &&
+			batch_add(client, envelope, reply))
 		return LEFT_BATCH;
+	/* One client's replies leave in the order in which its requests ended. */
+	if (client->batched > 0)
+		batch_flush(engine);
+	bool behind = holder && !list_empty(&client->outbox);
 	enum sent sent = behind ? SENT_FULL
 				: engine->ops.send(engine->ops.door, client->connection, envelope,
 						  reply);

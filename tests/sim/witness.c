@@ -107,7 +107,8 @@ static bool has_twin(const struct witness *witness, uint32_t number, bool sure)
 		const struct seen *other = &witness->requests[i];
 		bool unsure = witness->batching && other->state == TOLD &&
 			      other->told_at == now_of(witness);
-		if (other->in_flight && other->peer == seen->peer && !(sure && unsure) &&
+		bool in_flight = unsure ? !sure : other->in_flight;
+		if (in_flight && i != number && other->peer == seen->peer &&
 				planned_of(witness, i)->envelope == planned->envelope)
 			return true;
 	}
@@ -571,11 +572,11 @@ void witness_replied(struct witness *witness, uint32_t peer, struct text envelop
 	if (number == NOBODY)
 		return;
 	struct seen *seen = &witness->requests[number];
-	if (seen->held && seen->told_at < witness->peers[peer].latest_held)
-		witness_complain(witness, "reply %" PRIu32 " overtook another in the outbox",
-				number);
-	if (seen->held)
-		witness->peers[peer].latest_held = seen->told_at;
+	if (seen->in_flight || !is_refusal(seen)) {
+		if (seen->told < witness->peers[peer].latest)
+			witness_complain(witness, "reply %" PRIu32 " overtook another", number);
+		witness->peers[peer].latest = seen->told;
+	}
 	if (reply.status == STATUS_OK)
 		check_body(witness, number, &reply);
 	if (reply.status == STATUS_RESOURCE_EXHAUSTED && reply.retry_ms == 0)

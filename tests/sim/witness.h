@@ -55,7 +55,8 @@ struct seen_peer {
 	uint64_t unread_since; /* when its outbox last moved */
 	uint64_t in_flight;
 	uint64_t held;
-	uint64_t latest_held; /* when the latest was told that has left its outbox */
+	uint64_t latest; /* the place among all ends of the latest whose reply it took, refusals
+			    aside */
 	bool leaving;
 };
 
