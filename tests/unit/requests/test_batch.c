@@ -45,20 +45,35 @@ static void test_what_is_answered_at_once_leaves_at_the_end(void **state)
 	expect(peer, "4 OK cache=hit\n0");
 }
 
-static void test_what_has_an_envelope_or_has_waited_leaves_alone(void **state)
+static void test_what_can_not_wait_does_not_overtake(void **state)
 {
 	struct peer *peer = start();
 	peer_send(peer, "hit 0 100");
 	peer_send_in(peer, "e", "hit 1 100");
 	peer_send(peer, "p 2 100");
 	peer_send(peer, "none 3 100");
+	expect(peer, "0 OK cache=hit\n0");
 	expect(peer, "[e] 1 OK cache=hit\n0");
 	expect(peer, "3 UNIMPLEMENTED\n{\"error\":\"no such pipeline\"}");
 	row(0, "2");
 	expect(peer, "2 OK\n2");
 	harness_flush(&h);
-	expect(peer, "0 OK cache=hit\n0");
 	expect(peer, "");
+}
+
+static void test_what_goes_behind_an_outbox_stays_in_order(void **state)
+{
+	struct peer *peer = start();
+	peer->room = 0;
+	peer_send(peer, "hit 0 100");
+	peer_send_in(peer, "e", "hit 1 100");
+	peer_send(peer, "hit 2 100");
+	harness_flush(&h);
+	peer->room = ROOM_FOR_ALL;
+	harness_flush(&h);
+	expect(peer, "0 OK cache=hit\n0");
+	expect(peer, "[e] 1 OK cache=hit\n0");
+	expect(peer, "2 OK cache=hit\n0");
 }
 
 static void test_a_batch_that_is_too_large_leaves_in_parts(void **state)
@@ -138,7 +153,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 			request_test(test_what_is_answered_at_once_leaves_at_the_end),
-			request_test(test_what_has_an_envelope_or_has_waited_leaves_alone),
+			request_test(test_what_can_not_wait_does_not_overtake),
+			request_test(test_what_goes_behind_an_outbox_stays_in_order),
 			request_test(test_a_batch_that_is_too_large_leaves_in_parts),
 			request_test(test_who_does_not_read_gets_the_rest_later),
 			request_test(test_per_client_bounds_what_waits),

@@ -71,11 +71,11 @@ static void test_an_id_is_in_flight_from_the_start_of_its_request(void **state)
 	peer_send(peer, "p 2 0");
 	peer_send(peer, "p 2 100\n[");
 	harness_flush(&h);
-	expect(peer, "2" DUPLICATE);
-	expect(peer, "2" DUPLICATE);
-	expect(peer, "2" DUPLICATE);
 	expect(peer, "1 OK cache=hit\n0");
 	expect(peer, "1 OK cache=hit\n0");
+	expect(peer, "2" DUPLICATE);
+	expect(peer, "2" DUPLICATE);
+	expect(peer, "2" DUPLICATE);
 	row(0, "2");
 	expect(peer, "2 OK\n2");
 }
