@@ -11,12 +11,13 @@ static const json_t *of(const struct oracle *value)
 	return (const json_t *)value;
 }
 
-const struct oracle *oracle_parse(struct text text, bool *ret_overflow)
+const struct oracle *oracle_parse(struct text text, bool *ret_own_limit)
 {
 	json_error_t error = {0};
 	json_t *whole = json_loadb(text.data, text.size,
 			JSON_REJECT_DUPLICATES | JSON_DECODE_ANY | JSON_DECODE_INT_AS_REAL, &error);
-	*ret_overflow = whole == NULL && json_error_code(&error) == json_error_numeric_overflow;
+	enum json_error_code code = whole ? json_error_unknown : json_error_code(&error);
+	*ret_own_limit = code == json_error_numeric_overflow || code == json_error_stack_overflow;
 	return (const struct oracle *)whole;
 }
 

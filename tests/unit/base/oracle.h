@@ -12,10 +12,10 @@
 struct oracle; /* a value of jansson's */
 
 /*
- * The whole of text, to be given to oracle_free(), or NULL if jansson refuses it. *ret_overflow:
- * because it has a number that is larger than a double.
+ * The whole of text, to be given to oracle_free(), or NULL if jansson refuses it. *ret_own_limit:
+ * because it has a number that is larger than a double, or is more than 2048 deep.
  */
-const struct oracle *oracle_parse(struct text text, bool *ret_overflow);
+const struct oracle *oracle_parse(struct text text, bool *ret_own_limit);
 void oracle_free(const struct oracle *whole);
 
 /* One of n f t 0 " [ {, for the kinds as they are ordered in json.h. */
