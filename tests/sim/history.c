@@ -6,6 +6,7 @@
 #include "tests/sim/history.h"
 
 #include <inttypes.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -185,16 +186,24 @@ static struct cache *wrap_cache(void *user, struct cache *cache)
 
 /* What the world does to the engine. */
 
-/* What is put in, for the trace. */
-#define tell(history, ...)                                                                         \
-	do {                                                                                       \
-		if ((history)->traced)                                                             \
-			trace_input(&(history)->trace, __VA_ARGS__);                               \
-	} while (0)
+/* What is put in, for the trace; peer: who does it, NULL where no peer does. */
+static void tell(struct history *history, const struct peer *peer, const char *format, ...)
+		__attribute__((format(printf, 3, 4)));
 
-/* The same with the name of the peer that does it. */
-#define tell_of(history, peer, format, ...)                                                        \
-	tell(history, "c%" PRIu32 format, index_of(history, peer) + 1, ##__VA_ARGS__)
+static void tell(struct history *history, const struct peer *peer, const char *format, ...)
+{
+	char name[16] = "";
+	char text[768];
+	va_list arguments;
+	if (!history->traced)
+		return;
+	if (peer)
+		(void)snprintf(name, sizeof(name), "c%" PRIu32, index_of(history, peer) + 1);
+	va_start(arguments, format);
+	(void)vsnprintf(text, sizeof(text), format, arguments);
+	va_end(arguments);
+	trace_input(&history->trace, "%s%s", name, text);
+}
 
 static void end_job(struct history *history, const struct appointment *appointment,
 		struct ending ending, const char *text)
@@ -207,7 +216,7 @@ static void end_job(struct history *history, const struct appointment *appointme
 	}
 	if (ending.garbled)
 		ending.status = STATUS_INTERNAL;
-	tell(history, "%s.%" PRIu64 " ends: %s %s",
+	tell(history, NULL, "%s.%" PRIu64 " ends: %s %s",
 			database_of(history, appointment->resource)->database.name,
 			appointment->number, status_text(ending.status).data, text);
 	witness_job_ends(&history->witness, job, appointment->run, ending.status);
@@ -223,7 +232,7 @@ static void end_ask(struct history *history, const struct appointment *appointme
 		coverage_meet(history->coverage, MET_LATE_ANSWER);
 		return;
 	}
-	tell(history, "%s.%" PRIu64 " answers: %s %s",
+	tell(history, NULL, "%s.%" PRIu64 " answers: %s %s",
 			source_of(history, appointment->resource)->source.name, appointment->number,
 			status_text(ending.status).data, ending.garbled ? "{\"garbled" : text);
 	witness_ask_ends(&history->witness, ask, appointment->run,
@@ -291,7 +300,7 @@ static void send(struct history *history, struct peer *peer, uint32_t number)
 	size_t size = write_request(message, sizeof(message), history->plan, number);
 	if (history->plan->lagging)
 		received -= random_below(&history->random, WORLD_MS);
-	tell_of(history, peer, ": %s%.*s", planned->envelope ? "[e] " : "", (int)size, message);
+	tell(history, peer, ": %s%.*s", planned->envelope ? "[e] " : "", (int)size, message);
 	witness_before_send(witness, number, index_of(history, peer), received);
 	peer_send_text(peer, envelope_of(planned), (struct text){message, size}, received);
 	witness_after_send(witness, number);
@@ -302,7 +311,7 @@ static void cancel(struct history *history, struct peer *peer, uint32_t number)
 	const struct planned *planned = &history->plan->requests[number];
 	char message[64];
 	int size = snprintf(message, sizeof(message), "$cancel r%" PRIu32 " -", planned->id);
-	tell_of(history, peer, ": %s%s", planned->envelope ? "[e] " : "", message);
+	tell(history, peer, ": %s%s", planned->envelope ? "[e] " : "", message);
 	history->witness.cancelling = planned->id;
 	peer_send_text(peer, envelope_of(planned), (struct text){message, (size_t)size},
 			async_of(history)->now);
@@ -311,7 +320,7 @@ static void cancel(struct history *history, struct peer *peer, uint32_t number)
 
 static void leave(struct history *history, struct peer *peer)
 {
-	tell_of(history, peer, " leaves");
+	tell(history, peer, " leaves");
 	witness_before_leave(&history->witness, index_of(history, peer));
 	peer_leave(peer);
 	witness_after_leave(&history->witness, index_of(history, peer));
@@ -344,20 +353,20 @@ static void act(struct history *history, const struct act *act)
 		leave(history, peer);
 		break;
 	case ACT_VANISH:
-		tell_of(history, peer, " vanishes");
+		tell(history, peer, " vanishes");
 		peer->gone = true;
 		break;
 	case ACT_STOP:
-		tell_of(history, peer, " stops reading");
+		tell(history, peer, " stops reading");
 		peer->room = 0;
 		break;
 	case ACT_READ:
-		tell_of(history, peer, " reads %" PRIu32, act->number);
+		tell(history, peer, " reads %" PRIu32, act->number);
 		peer->room += peer->room == ROOM_FOR_ALL ? 0 : act->number;
 		harness_flush(&history->harness);
 		break;
 	case ACT_RESUME:
-		tell_of(history, peer, " reads");
+		tell(history, peer, " reads");
 		peer->room = ROOM_FOR_ALL;
 		harness_flush(&history->harness);
 		break;
@@ -371,14 +380,14 @@ static void act(struct history *history, const struct act *act)
 		peer_send(peer, "$ping q1 -");
 		break;
 	case ACT_DRAIN:
-		tell(history, "drain");
+		tell(history, NULL, "drain");
 		history->witness.draining = true;
 		engine_drain(history->harness.engine);
 		break;
 	case ACT_CUT:
 		for (int i = 0; i < CUT_ANSWERS && keep_next(history); i++)
 			;
-		tell(history, "cut");
+		tell(history, NULL, "cut");
 		history->witness.cutting = true;
 		engine_cut(history->harness.engine);
 		history->witness.cutting = false;
