@@ -22,6 +22,8 @@ struct writer {
 	struct shape *shape;
 	unsigned keys; /* caches so far: each has keys of its own */
 	unsigned names;
+	size_t shared;	   /* where the CACHE's stage stands in the text, */
+	size_t shared_end; /* which others may have too */
 };
 
 static const uint64_t timeouts_ms[] = {1, 2, 5, 10, 20, 50};
@@ -145,11 +147,11 @@ static void write_cache_head(struct writer *writer)
 	static const uint64_t waiters[] = {1, 2, 5, 0, 0, 0, 0, 0, 0};
 	uint64_t ttl = PICK(writer, ttls);
 	uint64_t most = PICK(writer, waiters);
+	uint64_t missing_ttl = PICK(writer, missing_ttls);
 	buffer_append_format(writer->yaml,
 			"{cache: {in: %s, key: \"c%u/${k}/${l}\", ttl: %" PRIu64
 			"ms, missing_ttl: %" PRIu64 "ms",
-			one_in(writer, 3) ? "cold" : "hot", ++writer->keys, ttl,
-			PICK(writer, missing_ttls));
+			one_in(writer, 3) ? "cold" : "hot", ++writer->keys, ttl, missing_ttl);
 	if (one_in(writer, 3))
 		buffer_append_format(writer->yaml, ", jitter: %" PRIu64 "ms",
 				random_below(writer->random, ttl + 1));
@@ -157,6 +159,7 @@ static void write_cache_head(struct writer *writer)
 		buffer_append_format(writer->yaml, ", waiters: %" PRIu64, most);
 	writer->shape->waiters = most ? most : writer->configuration->in_flight;
 	writer->shape->caches++;
+	writer->shape->missing_ttl = missing_ttl * WORLD_MS;
 	writer->shape->ttl += (ttl > 500 ? ttl : 500) * WORLD_MS;
 	buffer_append(writer->yaml, TEXT(", miss: "));
 }
@@ -202,16 +205,33 @@ static const struct shape *callable(struct writer *writer)
 	return shape->kind == SHAPE_TREE ? shape : NULL;
 }
 
+/* The same cache stage as the CACHE pipeline's: the same key and the same miss, but flights of its
+ * own, so that a later run may end before an earlier one. */
+static void write_shared(struct writer *writer)
+{
+	const struct configuration *configuration = writer->configuration;
+	for (size_t i = writer->shared; i < writer->shared_end; i++)
+		buffer_append_char(writer->yaml, writer->yaml->data[i]);
+	for (size_t i = 0; i < configuration->shape_count; i++) {
+		if (configuration->shapes[i].kind == SHAPE_CACHE)
+			writer->shape->ttl += configuration->shapes[i].ttl;
+	}
+	writer->shape->caches++;
+	writer->shape->limits_time = true;
+}
+
 /* All but the brace that closes the step. */
 static void write_stage(struct writer *writer, unsigned depth, bool in_miss)
 {
 	const struct shape *called = callable(writer);
-	uint64_t kind = random_below(writer->random, depth == 0 ? 2 : 7);
+	uint64_t kind = random_below(writer->random, depth == 0 ? 3 : 8);
 	if (kind == 0)
 		write_any_lookup(writer, in_miss);
 	else if (kind == 1 || kind == 6)
 		write_fanout(writer, in_miss);
 	else if (kind == 2)
+		write_shared(writer);
+	else if (kind == 7)
 		write_timeout(writer, depth, in_miss);
 	else if (kind == 3 && called)
 		write_call(writer, called, in_miss);
@@ -253,10 +273,13 @@ static void write_pipeline(struct writer *writer, enum shape_kind kind)
 		write_steps(writer, (unsigned)random_below(writer->random, DEPTH_MAX + 1), false);
 	} else if (kind == SHAPE_CACHE) {
 		buffer_append_char(writer->yaml, '[');
+		writer->shared = writer->yaml->size;
 		write_cache_head(writer);
 		buffer_append_char(writer->yaml, '[');
 		write_lookup(writer, true, 100000);
-		buffer_append(writer->yaml, TEXT("}]}}]"));
+		buffer_append(writer->yaml, TEXT("}]}"));
+		writer->shared_end = writer->yaml->size;
+		buffer_append(writer->yaml, TEXT("}]"));
 	} else if (kind == SHAPE_RACE) {
 		buffer_append_char(writer->yaml, '[');
 		write_race(writer, "body: {k: \"${k}\", n: \"${n}\"}");
@@ -293,7 +316,7 @@ static void write_limits(struct writer *writer)
 
 static void write_resources(struct writer *writer)
 {
-	static const uint64_t sizes[] = {2048, 8192, 65536, 1 << 20, 1 << 20};
+	static const uint64_t sizes[] = {2048, 8192, 12288, 16384, 1 << 20, 1 << 20};
 	buffer_append_format(writer->yaml,
 			"caches: {hot: {memory: %" PRIu64 "B}, cold: {memory: %" PRIu64 "B}}\n"
 			"databases: {catalog: {connections: 6, stubborn: %s}, "
@@ -306,7 +329,9 @@ void configuration_init(struct configuration *configuration, struct random *rand
 {
 	*configuration = (struct configuration){0};
 	buffer_init(&configuration->yaml);
-	struct writer writer = {configuration, random, &configuration->yaml, NULL, 0, 0};
+	struct writer writer = {.configuration = configuration,
+			.random = random,
+			.yaml = &configuration->yaml};
 	write_limits(&writer);
 	write_resources(&writer);
 	buffer_append(&configuration->yaml, TEXT("pipelines:\n"));

@@ -43,7 +43,8 @@ struct shape {
 	uint32_t concurrency; /* of a LOOKUP or a CACHE */
 	uint32_t queue;
 	uint64_t waiters;
-	struct race race; /* of a RACE; of a TREE the latest that was written */
+	uint64_t missing_ttl; /* of a CACHE */
+	struct race race;     /* of a RACE; of a TREE the latest that was written */
 };
 
 struct configuration {

@@ -14,6 +14,7 @@
 
 struct parcel {
 	struct reply reply;
+	struct peer *peer;
 	char bytes[];
 };
 
@@ -26,6 +27,7 @@ static struct reply *reserve(void *user, void *connection, size_t size)
 	if (!parcel)
 		return NULL;
 	parcel->reply = (struct reply){parcel->bytes, size};
+	parcel->peer = connection;
 	harness->reserved++;
 	return &parcel->reply;
 }
@@ -41,7 +43,8 @@ static void discard(void *user, struct reply *reply)
 	struct harness *harness = user;
 	const struct watch *watch = harness->world.watch;
 	if (watch && watch->reply_discarded)
-		watch->reply_discarded(watch->user, (struct text){reply->data, reply->size});
+		watch->reply_discarded(watch->user, container_of(reply, struct parcel, reply)->peer,
+				(struct text){reply->data, reply->size});
 	give_back(harness, reply);
 }
 

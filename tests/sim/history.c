@@ -153,11 +153,11 @@ static void on_gone(void *user, struct peer *peer, struct text reply)
 	witness_gone(&history->witness, index_of(history, peer), reply);
 }
 
-static void on_discarded(void *user, struct text reply)
+static void on_discarded(void *user, struct peer *peer, struct text reply)
 {
 	struct history *history = user;
-	PASS_ON(history, reply_discarded, reply);
-	witness_discarded(&history->witness, reply);
+	PASS_ON(history, reply_discarded, peer, reply);
+	witness_discarded(&history->witness, index_of(history, peer), reply);
 }
 
 static void on_ended(void *user, const struct record *record)
@@ -236,9 +236,11 @@ static void end_ask(struct history *history, const struct appointment *appointme
 			source_of(history, appointment->resource)->source.name, appointment->number,
 			status_text(ending.status).data, ending.garbled ? "{\"garbled" : text);
 	witness_ask_ends(&history->witness, ask, appointment->run,
-			ending.garbled ? STATUS_INTERNAL : ending.status);
+			ending.garbled ? STATUS_INTERNAL : ending.status, ending.odd);
 	if (ending.garbled)
 		text = "{\"garbled";
+	if (ending.odd)
+		text = "{\"odd\":[]}";
 	scripted_ask_end(ask, ending.status, ending.status == STATUS_OK ? text : FAILURE);
 }
 
@@ -363,12 +365,14 @@ static void act(struct history *history, const struct act *act)
 	case ACT_READ:
 		tell(history, peer, " reads %" PRIu32, act->number);
 		peer->room += peer->room == ROOM_FOR_ALL ? 0 : act->number;
-		harness_flush(&history->harness);
+		if (one_in(history, 2))
+			harness_flush(&history->harness);
 		break;
 	case ACT_RESUME:
 		tell(history, peer, " reads");
 		peer->room = ROOM_FOR_ALL;
-		harness_flush(&history->harness);
+		if (one_in(history, 2))
+			harness_flush(&history->harness);
 		break;
 	case ACT_FLUSH:
 		harness_flush(&history->harness);
@@ -390,7 +394,7 @@ static void act(struct history *history, const struct act *act)
 		tell(history, NULL, "cut");
 		history->witness.cutting = true;
 		engine_cut(history->harness.engine);
-		history->witness.cutting = false;
+		witness_after_cut(&history->witness);
 		break;
 	}
 }

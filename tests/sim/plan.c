@@ -10,6 +10,7 @@
 #include "pipeline/base/hash.h"
 #include "tests/sim/world.h"
 
+#define RETRY	   (5 * WORLD_MS) /* outboxes are tried again that much after a client reads */
 #define LAST_BURST 100 /* requests at the end come close together, for a drain to meet many */
 
 static bool per_thousand(struct random *random, uint32_t n)
@@ -46,6 +47,7 @@ static void plan_behaviour(struct behaviour *behaviour, struct random *random, b
 			.hanging = answers ? 0 : rates[random_below(random, 4)],
 			.missing = rates[random_below(random, 4)],
 			.garbled = rates[random_below(random, 3)],
+			.odd = rates[random_below(random, 4)],
 			.twice = rates[random_below(random, 4)],
 	};
 }
@@ -71,6 +73,7 @@ struct ending plan_ending(const struct plan *plan, uint32_t resource, uint64_t n
 		ending.status = STATUS_NOT_FOUND;
 	} else {
 		ending.garbled = per_thousand(&random, behaviour->garbled);
+		ending.odd = !ending.garbled && per_thousand(&random, behaviour->odd);
 	}
 	return ending;
 }
@@ -84,7 +87,7 @@ static uint32_t some_budget(struct random *random)
 	return per_thousand(random, 200) ? 0 : budgets[random_below(random, 7)];
 }
 
-/* A request like most, or a twin of a recent one: the same connection and id. */
+/* A request like most, or a twin of a recent one: the same id, mostly by the same connection. */
 static struct planned some_request(const struct plan *plan, uint32_t number, struct random *random)
 {
 	struct planned request = {
@@ -105,6 +108,8 @@ static struct planned some_request(const struct plan *plan, uint32_t number, str
 		request.client = twin->client;
 		request.id = twin->id;
 		request.envelope = per_thousand(random, 800) ? twin->envelope : 1;
+		if (per_thousand(random, 200))
+			request.client = (uint32_t)random_below(random, PLAN_CLIENTS);
 	}
 	return request;
 }
@@ -139,7 +144,9 @@ static bool plan_trouble(struct plan *plan, uint64_t at, struct random *random)
 	case 4:
 		return add_act(plan, at, ACT_STOP, client, 0) &&
 		       add_act(plan, later, ACT_READ, client, (uint32_t)random_below(random, 5)) &&
-		       add_act(plan, later * 2 - at, ACT_RESUME, client, 0);
+		       add_act(plan, later + RETRY, ACT_FLUSH, client, 0) &&
+		       add_act(plan, later * 2 - at, ACT_RESUME, client, 0) &&
+		       add_act(plan, later * 2 - at + RETRY, ACT_FLUSH, client, 0);
 	case 5:
 		return add_act(plan, at, ACT_GARBAGE, client, (uint32_t)random_next(random));
 	case 6:
@@ -184,6 +191,8 @@ static bool plan_acts(struct plan *plan, struct random *random)
 	}
 	if (per_thousand(random, 800)) {
 		uint64_t drain = at + random_below(random, 10 * WORLD_MS);
+		if (per_thousand(random, 500) && drain > 20 * WORLD_MS)
+			drain -= random_below(random, 20 * WORLD_MS);
 		uint64_t cut = drain +
 			       (per_thousand(random, 800) ? random_below(random, 5 * WORLD_MS)
 							  : random_below(random, 300 * WORLD_MS));
@@ -204,7 +213,8 @@ bool plan_init(struct plan *plan, uint64_t seed, size_t requests)
 	plan->answers = per_thousand(&random, 500);
 	for (size_t i = 0; i < PLAN_RESOURCES; i++)
 		plan_behaviour(&plan->behaviours[i], &random, plan->answers);
-	plan->keys = (uint32_t)(1 + random_below(&random, 1 + random_below(&random, PLAN_KEYS)));
+	uint64_t keys = per_thousand(&random, 250) ? PLAN_KEYS : 48;
+	plan->keys = (uint32_t)(1 + random_below(&random, 1 + random_below(&random, keys)));
 	plan->batching = rates[random_below(&random, 4)];
 	plan->lagging = rates[random_below(&random, 3)];
 	plan->requests = calloc(requests, sizeof(*plan->requests));

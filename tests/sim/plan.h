@@ -14,7 +14,7 @@
 
 #define PLAN_CLIENTS   6
 #define PLAN_RESOURCES 6 /* two databases, then four sources */
-#define PLAN_KEYS      64
+#define PLAN_KEYS      512
 #define NO_BUDGET      UINT32_MAX
 
 enum act_kind {
@@ -58,6 +58,7 @@ struct behaviour {
 	uint32_t hanging;
 	uint32_t missing;
 	uint32_t garbled;
+	uint32_t odd;
 	uint32_t twice;
 };
 
@@ -81,6 +82,7 @@ struct ending {
 	uint64_t after;
 	enum status status;
 	bool garbled; /* its answer is no JSON */
+	bool odd;     /* a source's answer lacks its run */
 	bool twice;   /* once more a little later */
 	bool never;
 };

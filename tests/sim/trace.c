@@ -255,7 +255,7 @@ static void on_reply_gone(void *user, struct peer *peer, struct text reply)
 	append_unsent(trace, reply);
 }
 
-static void on_reply_discarded(void *user, struct text reply)
+static void on_reply_discarded(void *user, struct peer *peer, struct text reply)
 {
 	struct trace *trace = user;
 	if (!begin(trace))

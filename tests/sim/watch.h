@@ -22,7 +22,7 @@ struct watch {
 	void (*reply_taken)(void *user, struct peer *peer, struct text envelope, struct text reply);
 	void (*reply_refused)(void *user, struct peer *peer, struct text reply);
 	void (*reply_gone)(void *user, struct peer *peer, struct text reply);
-	void (*reply_discarded)(void *user, struct text reply);
+	void (*reply_discarded)(void *user, struct peer *peer, struct text reply);
 	void (*request_ended)(void *user, const struct record *record);
 	void (*peer_stalled)(void *user, struct peer *peer);
 	void *user;

@@ -445,6 +445,17 @@ static void cover_end(struct witness *witness, uint32_t number, const struct rec
 		coverage_meet(coverage, MET_FIRST_WAITER_LEFT);
 }
 
+/* That there is none is remembered for so long, and no longer. */
+static void check_missing(struct witness *witness, uint32_t number, const struct record *record)
+{
+	const struct shape *shape = shape_of(witness, number);
+	uint64_t since = witness->missing_at[planned_of(witness, number)->key];
+	if (shape->kind == SHAPE_CACHE && text_equal(record->run->cache, TEXT("hit")) &&
+			now_of(witness) - since >= shape->missing_ttl)
+		witness_complain(witness, "request %" PRIu32 " got a NOT_FOUND that is too old",
+				number);
+}
+
 void witness_ended(struct witness *witness, const struct record *record)
 {
 	if (!record->trace.data)
@@ -477,6 +488,8 @@ void witness_ended(struct witness *witness, const struct record *record)
 		witness_complain(witness, "request %" PRIu32 " ends %s %s, which it may not",
 				number, status_text(record->status).data,
 				reason_name(record->reason));
+	if (record->status == STATUS_NOT_FOUND)
+		check_missing(witness, number, record);
 	if (record->reason == REASON_NONE && seen->foretold == FORETOLD_NOTHING)
 		witness_race_ended(witness, number);
 	if (record->us != (now_of(witness) - seen->received) / 1000)
@@ -490,23 +503,21 @@ void witness_ended(struct witness *witness, const struct record *record)
 }
 
 /* The request that a reply is for: told, its reply has not left. Of twins the one that was told
- * first; of no known peer, where a reply is given back, the one told last. NOBODY: there is none.
- */
+ * first, or last. NOBODY: there is none. */
 static uint32_t awaits(const struct witness *witness, uint32_t peer, const char *envelope,
-		const struct wire_reply *reply)
+		const struct wire_reply *reply, bool last)
 {
 	uint32_t found = NOBODY;
 	uint32_t id = (uint32_t)strtoul(reply->id.data + 1, NULL, 10);
 	for (uint32_t i = witness->by_id[id]; i != NOBODY; i = witness->requests[i].next_of_id) {
 		const struct seen *seen = &witness->requests[i];
-		bool fits = seen->state == TOLD && seen->status == reply->status &&
+		bool fits = seen->state == TOLD && seen->peer == peer &&
+			    seen->status == reply->status &&
 			    reply->us == (seen->told_at - seen->received) / 1000 &&
 			    reply->duplicate == (seen->foretold == FORETOLD_TWIN);
-		if (fits && (peer == NOBODY || seen->peer == peer) &&
-				(!envelope || planned_of(witness, i)->envelope ==
-								(*envelope != '\0')) &&
-				(found == NOBODY || (seen->told < witness->requests[found].told) ==
-								    (peer != NOBODY)))
+		if (!fits || (envelope && planned_of(witness, i)->envelope != (*envelope != '\0')))
+			continue;
+		if (found == NOBODY || (seen->told > witness->requests[found].told) == last)
 			found = i;
 	}
 	return found;
@@ -514,7 +525,7 @@ static uint32_t awaits(const struct witness *witness, uint32_t peer, const char 
 
 /* The request that a reply is for, NOBODY for what answers no request of the plan. */
 static uint32_t find(struct witness *witness, uint32_t peer, const char *envelope, struct text text,
-		struct wire_reply *ret_reply)
+		bool last, struct wire_reply *ret_reply)
 {
 	if (wire_parse_reply(text, ret_reply)) {
 		witness_complain(witness, "what is sent is no reply");
@@ -522,7 +533,7 @@ static uint32_t find(struct witness *witness, uint32_t peer, const char *envelop
 	}
 	if (!ret_reply->id.data || ret_reply->id.data[0] != 'r')
 		return NOBODY;
-	uint32_t number = awaits(witness, peer, envelope, ret_reply);
+	uint32_t number = awaits(witness, peer, envelope, ret_reply, last);
 	if (number == NOBODY)
 		witness_complain(witness, "a reply %.*s that nobody awaits",
 				TEXT_ARG(ret_reply->id));
@@ -557,6 +568,8 @@ static void check_body(struct witness *witness, uint32_t number, const struct wi
 	const char *end = at + reply->body.size;
 	if (reply->partial)
 		coverage_meet(witness->coverage, MET_PARTIAL);
+	else if (memmem(at, reply->body.size, "$missing", 8))
+		witness_complain(witness, "request %" PRIu32 " got a part for the whole", number);
 	while (at && (at = memmem(at, (size_t)(end - at), head, sizeof(head) - 1)) != NULL) {
 		at += sizeof(head) - 1;
 		uint32_t run = (uint32_t)strtoul(at, NULL, 10);
@@ -568,7 +581,7 @@ static void check_body(struct witness *witness, uint32_t number, const struct wi
 void witness_replied(struct witness *witness, uint32_t peer, struct text envelope, struct text text)
 {
 	struct wire_reply reply;
-	uint32_t number = find(witness, peer, envelope.size > 0 ? "e" : "", text, &reply);
+	uint32_t number = find(witness, peer, envelope.size > 0 ? "e" : "", text, false, &reply);
 	if (number == NOBODY)
 		return;
 	struct seen *seen = &witness->requests[number];
@@ -587,7 +600,7 @@ void witness_replied(struct witness *witness, uint32_t peer, struct text envelop
 void witness_refused(struct witness *witness, uint32_t peer, struct text text)
 {
 	struct wire_reply reply;
-	uint32_t number = find(witness, peer, NULL, text, &reply);
+	uint32_t number = find(witness, peer, NULL, text, false, &reply);
 	if (number == NOBODY)
 		return;
 	const struct seen *seen = &witness->requests[number];
@@ -599,7 +612,7 @@ void witness_refused(struct witness *witness, uint32_t peer, struct text text)
 void witness_gone(struct witness *witness, uint32_t peer, struct text text)
 {
 	struct wire_reply reply;
-	uint32_t number = find(witness, peer, NULL, text, &reply);
+	uint32_t number = find(witness, peer, NULL, text, false, &reply);
 	if (number != NOBODY)
 		leave(witness, &witness->requests[number]);
 }
@@ -620,10 +633,10 @@ static uint64_t count_in_flight(const struct witness *witness, uint32_t peer)
 	return count;
 }
 
-void witness_discarded(struct witness *witness, struct text text)
+void witness_discarded(struct witness *witness, uint32_t peer, struct text text)
 {
 	struct wire_reply reply;
-	uint32_t number = find(witness, NOBODY, NULL, text, &reply);
+	uint32_t number = find(witness, peer, NULL, text, true, &reply);
 	if (number == NOBODY)
 		return;
 	struct seen *seen = &witness->requests[number];
@@ -641,6 +654,13 @@ void witness_stalled(struct witness *witness, uint32_t peer)
 		witness_complain(witness, "a client is let go of that has not stalled");
 	coverage_meet(witness->coverage, MET_STALL);
 	witness_after_leave(witness, peer);
+}
+
+void witness_after_cut(struct witness *witness)
+{
+	witness->cutting = false;
+	if (witness->waiting_count > 0)
+		witness_complain(witness, "a request waits after all were cut off");
 }
 
 void witness_begin(struct witness *witness)

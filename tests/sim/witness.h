@@ -97,6 +97,7 @@ struct witness {
 	size_t run_capacity;
 	struct seen_query queries[QUERIES_MAX];
 	size_t query_count;
+	uint64_t missing_at[PLAN_KEYS]; /* when a flight last found that there is none */
 	uint32_t given[PLAN_KEYS]; /* a bit for each status that a resource has ever given for it */
 	uint64_t arrivals;
 	uint64_t told;
@@ -153,13 +154,16 @@ void witness_settle(struct witness *witness);
 void witness_before_leave(struct witness *witness, uint32_t peer);
 void witness_after_leave(struct witness *witness, uint32_t peer);
 
+/* After all that goes on was cut off. */
+void witness_after_cut(struct witness *witness);
+
 /* As the watch is told. */
 void witness_ended(struct witness *witness, const struct record *record);
 void witness_replied(
 		struct witness *witness, uint32_t peer, struct text envelope, struct text reply);
 void witness_refused(struct witness *witness, uint32_t peer, struct text reply);
 void witness_gone(struct witness *witness, uint32_t peer, struct text reply);
-void witness_discarded(struct witness *witness, struct text reply);
+void witness_discarded(struct witness *witness, uint32_t peer, struct text reply);
 void witness_stalled(struct witness *witness, uint32_t peer);
 
 /* witness_work.c: jobs and asks. The number of a new run, for its answer. */
@@ -171,7 +175,7 @@ void witness_ask_cancelled(struct witness *witness, const struct scripted_ask *a
 void witness_job_ends(struct witness *witness, const struct scripted_job *job, uint32_t run,
 		enum status status);
 void witness_ask_ends(struct witness *witness, const struct scripted_ask *ask, uint32_t run,
-		enum status status);
+		enum status status, bool odd);
 void witness_check_work(struct witness *witness);
 /* The query that a LOOKUP or CACHE pipeline runs; NULL until it has run. */
 const struct seen_query *witness_query_of(const struct witness *witness, uint32_t shape);
@@ -190,7 +194,8 @@ void witness_check(struct witness *witness);
 
 /* witness_race.c: fan-outs of which all is known. */
 void witness_race_asked(struct witness *witness, uint32_t number);
-void witness_race_answered(struct witness *witness, uint32_t number, uint32_t run, bool good);
+void witness_race_answered(
+		struct witness *witness, uint32_t number, uint32_t run, bool good, bool odd);
 /* It has ended of itself. */
 void witness_race_ended(struct witness *witness, uint32_t number);
 /* It still waits. */

@@ -43,13 +43,14 @@ void witness_race_asked(struct witness *witness, uint32_t number)
 	witness->requests[number].asked++;
 }
 
-void witness_race_answered(struct witness *witness, uint32_t number, uint32_t run, bool good)
+void witness_race_answered(
+		struct witness *witness, uint32_t number, uint32_t run, bool good, bool odd)
 {
 	const struct race *race = race_of(witness, number);
 	struct seen *seen = &witness->requests[number];
 	if (!race || decide(race, seen) != OPEN)
 		return;
-	if (!good) {
+	if (!good || (odd && (race->lowest || race->highest))) {
 		seen->bad++;
 		return;
 	}

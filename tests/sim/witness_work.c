@@ -202,18 +202,22 @@ void witness_job_ends(struct witness *witness, const struct scripted_job *job, u
 	query->live--;
 	witness->live_of_key[key_of_job(job)]--;
 	note_end(witness, run, status);
+	if (status == STATUS_NOT_FOUND && !scripted_job_value(job, TEXT("n")))
+		witness->missing_at[key_of_job(job)] = witness->harness->world.async.now;
 }
 
 void witness_ask_ends(struct witness *witness, const struct scripted_ask *ask, uint32_t run,
-		enum status status)
+		enum status status, bool odd)
 {
 	if (ask->cancelled != REASON_NONE)
 		return;
 	uint32_t request = request_of_ask(ask);
 	witness->live_of_key[key_of_ask(ask)]--;
 	note_end(witness, run, status);
+	if (odd) /* where its run is looked for, it is a bad answer */
+		witness->given[key_of_ask(ask)] |= 1U << STATUS_INTERNAL;
 	if (request != NOBODY)
-		witness_race_answered(witness, request, run, status == STATUS_OK);
+		witness_race_answered(witness, request, run, status == STATUS_OK, odd);
 }
 
 static void check_wanted(struct witness *witness, uint32_t key, uint32_t request)
