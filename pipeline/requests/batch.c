@@ -46,8 +46,6 @@ static struct request *holder_new(struct client *client, const struct reply *rep
 	request->client = client;
 	request->id = own_id;
 	request->idle = true;
-	link_init(&request->link);
-	link_init(&request->outbox);
 	return request;
 }
 

@@ -272,6 +272,19 @@ static void test_every_level(void **state)
 	}
 }
 
+/* What is disarmed leaves no slot marked behind, whatever level it was on. */
+static void test_disarming_on_every_level(void **state)
+{
+	struct probe probe;
+	for (unsigned level = 0; level < WHEEL_LEVELS - 1; level++) {
+		probe_init(&probe, note);
+		arm(&probe, now + (TICK << (level * WHEEL_SLOT_BITS)));
+		assert_true(wheel_next(&wheel) != WHEEL_NEVER);
+		timer_disarm(&wheel, &probe.timer);
+		assert_true(wheel_next(&wheel) == WHEEL_NEVER);
+	}
+}
+
 static void test_the_end_of_time(void **state)
 {
 	struct probe probe;
@@ -405,6 +418,7 @@ int main(void)
 			TEST(test_a_callback_arms_itself_for_the_past),
 			TEST(test_a_callback_arms_what_is_due_in_the_same_advance),
 			TEST(test_every_level),
+			TEST(test_disarming_on_every_level),
 			TEST(test_the_end_of_time),
 			TEST(test_next_is_never_later_than_the_first),
 			TEST(test_many_against_a_sorted_list),
