@@ -4,6 +4,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include <cmocka.h>
 
@@ -182,6 +183,15 @@ static void test_deadlines_fire_on_the_way_in(void **state)
 	assert_true(async_leave(&async) == ASYNC_NEVER);
 }
 
+static void test_a_turn_in_memory_that_was_used_before(void **state)
+{
+	struct async other;
+	memset(&other, 0xa5, sizeof(other));
+	async_init(&other, START, 1);
+	async_enter(&other, START);
+	assert_true(async_leave(&other) == ASYNC_NEVER);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, scripted_tear_down)
@@ -196,6 +206,7 @@ int main(void)
 			TEST(test_a_turn_is_bounded),
 			TEST(test_a_turn_does_not_go_back),
 			TEST(test_deadlines_fire_on_the_way_in),
+			TEST(test_a_turn_in_memory_that_was_used_before),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -4,6 +4,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include <cmocka.h>
 
@@ -634,6 +635,20 @@ static void test_a_root_below_a_scope_that_is_closed(void **state)
 	root = NULL;
 }
 
+/* Only roots tell of their end. */
+static void test_a_scope_in_memory_that_was_used_before(void **state)
+{
+	root = root_new(NULL, SCOPE_FOREVER);
+	struct scope scope;
+	memset(&scope, 0xa5, sizeof(scope));
+	scope_init(&scope, &root->scope, &root->owner.frame, SCOPE_FOREVER, TIMEOUT);
+	scope_close(&scope);
+	assert_true(runner_idle(&async.runner));
+	scope_close(&root->scope);
+	run();
+	assert_int_equal(roots_freed, 1);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -668,6 +683,7 @@ int main(void)
 			TEST(test_a_root_outlives_the_one_below_it),
 			TEST(test_a_root_outlives_the_one_below_it_when_both_are_cancelled),
 			TEST(test_a_root_below_a_scope_that_is_closed),
+			TEST(test_a_scope_in_memory_that_was_used_before),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -3,6 +3,7 @@
 
 #include <setjmp.h>
 #include <stdarg.h>
+#include <string.h>
 
 #include <cmocka.h>
 
@@ -313,6 +314,16 @@ static void test_no_permit_is_lost_or_made(void **state)
 	assert_in_range(grants, 100, MANY - 100);
 }
 
+static void test_a_permit_in_memory_that_was_used_before(void **state)
+{
+	struct permit permit;
+	semaphore_init(&semaphore, &async, 1, 0);
+	memset(&permit, 0xa5, sizeof(permit));
+	permit_init(&permit, &semaphore, &root->owner.frame, &root->scope);
+	permit_release(&permit);
+	assert_int_equal(semaphore.held, 0);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -329,6 +340,7 @@ int main(void)
 			TEST(test_how_long_they_waited),
 			TEST(test_a_permit_that_was_never_asked_for_gives_nothing_back),
 			TEST(test_no_permit_is_lost_or_made),
+			TEST(test_a_permit_in_memory_that_was_used_before),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
