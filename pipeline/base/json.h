@@ -89,6 +89,9 @@ static inline struct text json_raw(const struct json *json, uint32_t index)
  * in arena. Absent when memory is out. */
 struct text json_string(const struct json *json, uint32_t index, struct arena *arena);
 
+/* Whether the string at index has these characters, however they are spelled. */
+bool json_string_is(const struct json *json, uint32_t index, struct text characters);
+
 /* The value of an object's member, or JSON_NONE where index is no object or has none of that name.
  */
 uint32_t json_member(const struct json *json, uint32_t index, struct text name);

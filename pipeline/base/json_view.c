@@ -23,13 +23,18 @@ struct text json_string(const struct json *json, uint32_t index, struct arena *a
 	return (struct text){characters, spelling_write(&spelling, characters)};
 }
 
+bool json_string_is(const struct json *json, uint32_t index, struct text characters)
+{
+	return json_has_characters(json, index, characters, false);
+}
+
 uint32_t json_member(const struct json *json, uint32_t index, struct text name)
 {
 	const struct json_value *object = &json->values[index];
 	if (object->kind != JSON_OBJECT)
 		return JSON_NONE;
 	for (uint32_t at = index + 1; at < object->next; at = json->values[at + 1].next)
-		if (json_has_characters(json, at, name, false))
+		if (json_string_is(json, at, name))
 			return at + 1;
 	return JSON_NONE;
 }

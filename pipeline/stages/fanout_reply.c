@@ -199,10 +199,10 @@ static void append_members(struct members *members, const struct value *object)
 	const struct json *json = object->json;
 	uint32_t end = json->values[object->index].next;
 	for (uint32_t at = object->index + 1; at < end; at = json->values[at + 1].next) {
-		struct text name = json_raw(json, at);
-		if (text_equal(name, TEXT("\"$source\"")) || text_equal(name, TEXT("\"$missing\"")))
+		if (json_string_is(json, at, TEXT("$source")) ||
+				json_string_is(json, at, TEXT("$missing")))
 			continue;
-		members_name(members, name);
+		members_name(members, json_raw(json, at));
 		buffer_append(members->buffer, json_raw(json, at + 1));
 	}
 }

@@ -89,8 +89,7 @@ static void test_what_is_said_of_the_source_is_said_once(void **state)
 {
 	load_fanout("to: north, best: {lowest: price}");
 	struct trial *trial = start("p", "{}", 1000);
-	quote(&world.north, 0,
-			"{\"$source\":\"far\",\"price\":2,\"$missing\":{\"x\":\"INTERNAL\"}}");
+	quote(&world.north, 0, "{\"\\u0024source\":\"far\",\"price\":2,\"$missin\\u0067\":{}}");
 	expect(trial, "OK {\"price\":2,\"$source\":\"north\"}");
 }
 
