@@ -119,8 +119,8 @@ static void tell(struct zmq_source *zs, const char *event, const char *reason)
 /* A source that says it knows no `$ping` is there all the same; UNAVAILABLE says that it drains. */
 static void on_pong(struct zmq_source *zs, enum status status)
 {
-	zs->ping = 0;
-	if (status == STATUS_UNAVAILABLE)
+	zs->pongs_due--;
+	if (status == STATUS_UNAVAILABLE || zs->resource.ready)
 		return;
 	zs->resource.ready = true;
 	tell(zs, "source_ready", "answered");
@@ -141,7 +141,7 @@ static void on_message(struct zmq_source *zs, struct text message)
 	bool ended = zmq_ask_answer(zs, number, &reply, wrong);
 	if (wrong)
 		zs->source.stats.garbage++;
-	else if (!ended && zs->ping && zs->ping == number)
+	else if (!ended && zs->pongs_due > 0 && zs->ping == number)
 		on_pong(zs, reply.status);
 	else if (!ended)
 		zs->source.stats.late++;
@@ -176,8 +176,10 @@ static void ping(struct zmq_source *zs)
 {
 	uint64_t number = zs->ping ? zs->ping : pending_number(&zs->pending);
 	struct text absent = {NULL, 0};
-	if (zmq_ask_send(zs, TEXT("$ping"), number, WIRE_BUDGET_NONE, absent, absent) == 0)
-		zs->ping = number;
+	if (zmq_ask_send(zs, TEXT("$ping"), number, WIRE_BUDGET_NONE, absent, absent) < 0)
+		return;
+	zs->ping = number;
+	zs->pongs_due++;
 }
 
 static void on_up(struct zmq_source *zs)
@@ -193,6 +195,7 @@ static void on_down(struct zmq_source *zs)
 {
 	zs->source.stats.up = false;
 	zs->ping = 0;
+	zs->pongs_due = 0;
 	zmq_ask_lose_all(zs);
 	tell(zs, "source_down", "connection lost");
 }
@@ -265,7 +268,7 @@ static void open_source(struct resource *resource, struct diag *diag)
 {
 	struct zmq_source *zs = container_of(resource, struct zmq_source, resource);
 	if (zs->socket.socket) {
-		if (zs->source.stats.up && !zs->resource.ready)
+		if (zs->source.stats.up && zs->resource.required && !zs->resource.ready)
 			ping(zs);
 		return;
 	}

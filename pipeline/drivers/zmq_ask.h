@@ -21,7 +21,8 @@ struct zmq_source {
 	struct zsocket socket;
 	struct zmonitor monitor;
 	struct pending pending; /* zmq_asks; none while the source is down */
-	uint64_t ping;		/* the number of the `$ping` sent on this connection; 0: none */
+	uint64_t ping;		/* the number of each `$ping` sent on this connection; 0: none */
+	uint64_t pongs_due;	/* pings that have not been answered */
 	char endpoint[];
 };
 

@@ -416,6 +416,30 @@ static void test_dies(void **state)
 	assert_failed(third, STATUS_UNAVAILABLE, "not connected");
 }
 
+/* A required source that is silent is asked again, and each of its answers is known for what it is.
+ */
+static void test_is_asked_again(void **state)
+{
+	struct fixture *f = *state;
+	struct diag diag;
+	diag_init(&diag, &f->arena);
+	fixture_rise(f);
+	f->resource->required = true;
+	zmq_driver.open(f->resource, &diag);
+	fixture_receive(f);
+	uint64_t number = f->number;
+	f->resource->required = false; /* of such, nobody waits for an answer */
+	zmq_driver.open(f->resource, &diag);
+	fixture_say(f, "%" PRIu64 " OK us=3", number);
+	fixture_say(f, "%" PRIu64 " OK us=3", number);
+	fixture_run_until_event(f, "source_ready north");
+	struct ask *ask = fixture_asked(f, "1"); /* and no third ping before it */
+	fixture_say(f, "%" PRIu64 " OK us=3\n1", f->number);
+	fixture_run_until_ended(f, 1);
+	assert_text(ask->frame.outcome.value.text, "1");
+	assert_int_equal(f->source->stats.late, 0);
+}
+
 /* A source that comes back hears nothing of what was asked before, and needs no second `$ping`. */
 static void test_comes_back(void **state)
 {
@@ -516,6 +540,7 @@ int main(void)
 			SOURCE_TEST(test_budget),
 			SOURCE_TEST(test_deadline),
 			SOURCE_TEST(test_dies),
+			SOURCE_TEST(test_is_asked_again),
 			SOURCE_TEST(test_comes_back),
 			SOURCE_TEST(test_no_memory),
 			SOURCE_TEST(test_create_without_memory),
