@@ -31,7 +31,13 @@ const char *admission_used_up(const struct client *client)
 		return "too many requests in flight from this client";
 	if (engine->counts.in_flight + engine->counts.reaping >= engine->limits.in_flight)
 		return "too many requests in flight";
-	return account_full(&engine->account) ? "too much memory in use" : NULL;
+	return admission_memory_used_up(engine) ? "too much memory in use" : NULL;
+}
+
+bool admission_memory_used_up(const struct engine *engine)
+{
+	const struct account *account = &engine->account;
+	return account_full(account) && account->used - group_bytes(engine) >= account->max;
 }
 
 uint64_t admission_retry_ms(struct engine *engine, struct pipeline *pipeline)

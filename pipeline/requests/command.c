@@ -21,7 +21,6 @@ void command_cancel(struct client *client, struct text envelope, struct text id)
 	struct request *request = in_flight_find(client, envelope, id);
 	if (!request || request->state != REQUEST_RUNNING)
 		return;
-	client->engine->counts.cancelled++;
 	request_cut(request, ASKED);
 }
 

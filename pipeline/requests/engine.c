@@ -41,7 +41,7 @@ void engine_free(struct engine *engine)
 {
 	if (!engine)
 		return;
-	assert(engine_idle(engine) && engine->grouped == 0 && list_empty(&engine->clients));
+	assert(engine_idle(engine) && list_empty(&engine->clients));
 	arena_pool_deinit(&engine->arenas);
 	table_deinit(&engine->in_flight);
 	free(engine);
@@ -120,6 +120,7 @@ void engine_receive_late(struct engine *engine)
 
 void engine_drain(struct engine *engine)
 {
+	group_start(engine);
 	engine->draining = true;
 }
 
@@ -137,6 +138,7 @@ static void cut_client(struct client *client)
 
 void engine_cut(struct engine *engine)
 {
+	group_start(engine);
 	for (struct link *link = engine->clients.next; link != &engine->clients; link = link->next)
 		cut_client(container_of(link, struct client, link));
 }
@@ -152,12 +154,12 @@ void engine_drop(struct engine *engine)
 
 bool engine_answered(const struct engine *engine)
 {
-	return engine->counts.in_flight == 0;
+	return engine->counts.in_flight == 0 && engine->grouped == 0;
 }
 
 bool engine_idle(const struct engine *engine)
 {
-	return engine->counts.in_flight == 0 && engine->counts.reaping == 0;
+	return engine_answered(engine) && engine->counts.reaping == 0;
 }
 
 static void write_by_status(const struct engine_counts *counts, struct buffer *buffer)

@@ -68,7 +68,7 @@ struct departure {
 #define BATCH_MAX 256
 
 /* Requests that are started together. A few are enough to have reads overtake each other's waiting;
- * what many need, 1.5 KiB each, would not stay in the nearest of the processor's caches. */
+ * what many need, 2 KiB each, would not stay in the nearest of the processor's caches. */
 #define GROUP_MAX 8
 
 struct engine {
@@ -89,7 +89,8 @@ struct engine {
 	struct engine_counts counts;
 	bool batching;
 	size_t grouped;
-	struct request *group[GROUP_MAX]; /* read and not yet started */
+	size_t grouped_started;		  /* of them; 0 outside group_start() */
+	struct request *group[GROUP_MAX]; /* read, to be started in this order */
 	size_t batched;
 	struct departure batch[BATCH_MAX];
 };
@@ -107,6 +108,8 @@ uint64_t admission_deadline(const struct engine *engine, const struct pipeline *
 		uint64_t budget_ms, uint64_t received);
 /* The limit because of which nothing of this client may wait now, in words; NULL: it may. */
 const char *admission_used_up(const struct client *client);
+/* Whether limits.bytes is used up, by all but what was read after the request whose turn it is. */
+bool admission_memory_used_up(const struct engine *engine);
 /* How long to stay away, in milliseconds: a quarter of the pipeline's median time, at least 10,
  * give or take half. pipeline may be NULL. */
 uint64_t admission_retry_ms(struct engine *engine, struct pipeline *pipeline);
@@ -147,6 +150,8 @@ void reply_refuse(struct engine *engine, struct client *client, struct text enve
 void group_add(struct request *request);
 /* Starts those that are kept. */
 void group_start(struct engine *engine);
+/* The bytes that those hold whose turn has not come. */
+size_t group_bytes(const struct engine *engine);
 
 /* batch.c */
 /* Keeps a reply to the end of the batch. False: there is none, or the reply can't wait for it. */

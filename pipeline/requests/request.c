@@ -64,6 +64,8 @@ void request_cut(struct request *request, enum reason reason)
 	/* At its deadline nothing else ends a request, though the wheel may be a tick behind. */
 	if (reason != GONE && request->scope.deadline <= request->engine->async->now)
 		reason = DEADLINE;
+	if (reason == ASKED)
+		request->engine->counts.cancelled++;
 	struct outcome outcome = outcome_status(status_of(reason));
 	if (reason == DRAIN)
 		outcome = outcome_fault(&request->arena, STATUS_UNAVAILABLE, (struct text){NULL, 0},
@@ -182,7 +184,7 @@ static void finish_at_once(struct request *request, struct outcome outcome)
 	bool refused = outcome.status == STATUS_RESOURCE_EXHAUSTED ||
 		       outcome.status == STATUS_INVALID_ARGUMENT;
 	if (outcome.status == STATUS_OK && outcome.value.text.size >= REPLY_LARGE &&
-			account_full(&engine->account)) {
+			admission_memory_used_up(engine)) {
 		outcome = outcome_fault(&request->arena, STATUS_RESOURCE_EXHAUSTED,
 				(struct text){NULL, 0},
 				TEXT("too much memory in use for so large a reply"));
@@ -201,12 +203,30 @@ static void finish_at_once(struct request *request, struct outcome outcome)
 		request_leave(request);
 }
 
-/* What is known of a request only when it is its turn. False: it has been refused, and is no more.
- */
+static bool is_late(const struct engine *engine, uint64_t deadline)
+{
+	return deadline <= engine->async->now;
+}
+
+/* Why a request is refused when it is its turn, which nobody knows before; without a message it
+ * isn't. */
+static void refuse_at_its_turn(struct engine *engine, struct client *client, struct text envelope,
+		uint64_t deadline, struct refusal *refusal)
+{
+	if (client->in_flight > 0 && in_flight_find(client, envelope, refusal->id)) {
+		refusal->status = STATUS_INVALID_ARGUMENT;
+		refusal->message = "a request with this id is in flight";
+		refusal->keys.duplicate = true;
+	} else if (is_late(engine, deadline)) {
+		bool none = deadline == refusal->received;
+		refusal->status = STATUS_DEADLINE_EXCEEDED;
+		refusal->message = none ? "no time was given" : "deadline exceeded";
+	}
+}
+
+/* False: it has been refused, and is no more. */
 static bool admit(struct request *request)
 {
-	struct engine *engine = request->engine;
-	struct client *client = request->client;
 	struct refusal refusal = {
 			.id = request->id,
 			.trace = request->run.trace,
@@ -215,19 +235,13 @@ static bool admit(struct request *request)
 			.received = request->received,
 			.told = true,
 	};
-	if (client->in_flight > 0 && in_flight_find(client, request->envelope, request->id)) {
-		refusal.status = STATUS_INVALID_ARGUMENT;
-		refusal.message = "a request with this id is in flight";
-		refusal.keys.duplicate = true;
-	} else if (request->deadline <= engine->async->now) {
-		bool none = request->deadline == request->received;
-		refusal.status = STATUS_DEADLINE_EXCEEDED;
-		refusal.message = none ? "no time was given" : "deadline exceeded";
-	} else {
-		request->run.used_up = admission_used_up(client);
+	refuse_at_its_turn(request->engine, request->client, request->envelope, request->deadline,
+			&refusal);
+	if (!refusal.message) {
+		request->run.used_up = admission_used_up(request->client);
 		return true;
 	}
-	reply_refuse(engine, client, request->envelope, &refusal);
+	reply_refuse(request->engine, request->client, request->envelope, &refusal);
 	request_free(request);
 	return false;
 }
@@ -278,9 +292,18 @@ void request_receive(struct engine *engine, struct client *client, struct text e
 	struct pipeline *pipeline = pipelines_find(engine->pipelines, wire->target);
 	struct refusal refusal = refusal_of(engine, wire, pipeline);
 	struct request *request = NULL;
+	struct text body = TEXT("{}");
+	uint64_t deadline = 0;
 	refusal.bytes_in = message.size;
 	refusal.received = received;
-	struct text body = TEXT("{}");
+	if (!refusal.message) {
+		deadline = admission_deadline(engine, pipeline, wire->budget_ms, received);
+		/* One that comes too late costs nothing but its answer. */
+		if (is_late(engine, deadline)) {
+			group_start(engine);
+			refuse_at_its_turn(engine, client, envelope, deadline, &refusal);
+		}
+	}
 	if (!refusal.message) {
 		request = request_new(engine, client, envelope, wire, message, received, &body);
 		if (!request) {
@@ -295,7 +318,7 @@ void request_receive(struct engine *engine, struct client *client, struct text e
 		return;
 	}
 	request->pipeline = pipeline;
-	request->deadline = admission_deadline(engine, pipeline, wire->budget_ms, received);
+	request->deadline = deadline;
 	prepare(request, body);
 	group_add(request);
 }

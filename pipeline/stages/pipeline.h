@@ -108,7 +108,7 @@ enum progress pipeline_start(const struct pipeline *pipeline, struct run *run,
 /*
  * Begins the nth of the reads for which pipeline_start() would have to wait if what is read is in
  * no cache of the processor, and does not wait itself: to be called with some time between, from 0
- * on, or not at all. It changes nothing.
+ * on, or not at all. What it finds out, such as a key, is kept in the activation for the start.
  */
 #define PIPELINE_READS 3
 void pipeline_begin_read(const struct pipeline *pipeline, struct run *run,

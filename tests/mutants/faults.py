@@ -37,8 +37,7 @@ FAULTS = [
     ("a budget is no deadline", "pipeline/requests/admission.c",
      "	} else if (budget_ms * NS_PER_MS < limit) {", "	} else if (budget_ms * NS_PER_MS < limit / 2) {"),
     ("a request without time is run", "pipeline/requests/request.c",
-     "	} else if (request->deadline <= engine->async->now) {",
-     "	} else if (request->deadline < engine->async->now) {"),
+     "	return deadline <= engine->async->now;", "	return deadline < engine->async->now;"),
     # Cancelling.
     ("a request that is cancelled answers again", "pipeline/requests/request.c",
      "	if (reason != REASON_NONE)\n		scope_cancel(&request->scope, reason);\n	scope_close(&request->scope);",

@@ -97,6 +97,22 @@ static void test_what_comes_at_the_deadline_is_late(void **state)
 	expect(peer, "2" RAN_OUT);
 }
 
+/* What names the time as its reason is no cancel. */
+static void test_a_cancel_at_the_deadline_is_not_counted_as_one(void **state)
+{
+	load(P);
+	struct peer *peer = connect();
+	peer_send(peer, "p 1 100");
+	peer_send(peer, "p 2 200");
+	async_enter(&h.world.async, WORLD_START + 100 * WORLD_MS);
+	peer_send(peer, "$cancel 1 -");
+	expect(peer, "1" RAN_OUT);
+	assert_int_equal(counts()->cancelled, 0);
+	peer_send(peer, "$cancel 2 -");
+	expect(peer, "2 CANCELLED\n{\"error\":\"cancelled\"}");
+	assert_int_equal(counts()->cancelled, 1);
+}
+
 /* It counts from when the message was read, and what waited too long is not begun. */
 static void test_time_runs_from_when_it_was_read(void **state)
 {
@@ -152,6 +168,7 @@ int main(void)
 			request_test(test_a_deadline_between_two_milliseconds),
 			request_test(test_no_budget_is_no_time),
 			request_test(test_what_comes_at_the_deadline_is_late),
+			request_test(test_a_cancel_at_the_deadline_is_not_counted_as_one),
 			request_test(test_time_runs_from_when_it_was_read),
 			request_test(test_not_even_a_hit_comes_after_its_deadline),
 			request_test(test_a_cancel_in_the_turn_of_the_deadline),

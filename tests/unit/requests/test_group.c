@@ -153,6 +153,107 @@ static void test_who_leaves_before_the_start(void **state)
 	harness_flush(&h);
 }
 
+/* How much more of limits.bytes is used up once a request waits. */
+static size_t bytes_of_a_request(struct peer *peer)
+{
+	size_t before = engine_account(h.engine)->used;
+	peer_send(peer, "p probe 100");
+	harness_flush(&h);
+	return engine_account(h.engine)->used - before;
+}
+
+/* Leaves room for so many bytes. */
+static void leave_room(size_t bytes)
+{
+	struct account *account = engine_account(h.engine);
+	account_charge(account, account->max - account->used - bytes);
+}
+
+static void make_room(size_t charged)
+{
+	account_release(engine_account(h.engine), charged);
+}
+
+/* How many of a group's requests may wait where memory is there for three. */
+static void test_memory_of_those_behind_counts_against_nobody(void **state)
+{
+	char text[128];
+	struct peer *peer = start();
+	size_t each = bytes_of_a_request(peer);
+	for (int batch = 0; batch < 2; batch++) {
+		uint64_t before = counts()->in_flight;
+		size_t used = engine_account(h.engine)->used;
+		leave_room(3 * each + 1);
+		size_t charged = engine_account(h.engine)->used - used;
+		if (batch)
+			engine_begin_batch(h.engine);
+		for (unsigned i = 0; i < GROUP_MAX; i++) {
+			(void)snprintf(text, sizeof(text), "p %d.%u 100", batch, i);
+			peer_send(peer, text);
+		}
+		harness_flush(&h);
+		assert_int_equal(counts()->in_flight - before, 3);
+		for (unsigned i = 3; i < GROUP_MAX; i++) {
+			(void)snprintf(text, sizeof(text),
+					"%d.%u RESOURCE_EXHAUSTED retry_ms=*\n{\"error\":\"too "
+					"much "
+					"memory in use\",\"stage\":\"p/1.lookup\"}",
+					batch, i);
+			expect(peer, text);
+		}
+		make_room(charged);
+	}
+}
+
+static void test_a_large_hit_is_not_refused_for_those_behind_it(void **state)
+{
+	char value[REPLY_LARGE + 3];
+	struct peer *peer = start();
+	memset(value, 'x', sizeof(value));
+	value[0] = value[sizeof(value) - 2] = '"';
+	value[sizeof(value) - 1] = '\0';
+	peer_send(peer, "hit large 100\n{\"a\":1}");
+	harness_flush(&h);
+	row(0, value);
+	assert_true(strlen(peer_take(peer)) > REPLY_LARGE);
+	size_t each = bytes_of_a_request(peer);
+	size_t used = engine_account(h.engine)->used;
+	leave_room(each + 1);
+	size_t charged = engine_account(h.engine)->used - used;
+	engine_begin_batch(h.engine);
+	for (unsigned i = 0; i < GROUP_MAX; i++)
+		peer_send(peer, "hit large 100\n{\"a\":1}");
+	harness_flush(&h);
+	for (unsigned i = 0; i < GROUP_MAX; i++)
+		assert_int_equal(strncmp(peer_take(peer), "large OK cache=hit", 18), 0);
+	make_room(charged);
+}
+
+static void test_one_that_is_late_costs_no_memory(void **state)
+{
+	static char text[100000] = "p late 0\n{\"a\":\"";
+	size_t size = strlen(text);
+	memset(text + size, 'x', sizeof(text) - size - 1);
+	memcpy(text + sizeof(text) - 3, "\"}", 3);
+	struct peer *peer = start();
+	size_t peak = engine_account(h.engine)->peak;
+	peer_send(peer, text);
+	expect(peer, "late DEADLINE_EXCEEDED\n{\"error\":\"no time was given\"}");
+	assert_int_equal(engine_account(h.engine)->peak, peak);
+}
+
+static void test_a_drain_begins_after_those_before_it(void **state)
+{
+	struct peer *peer = start();
+	peer_send(peer, "p 1 100");
+	engine_drain(h.engine);
+	assert_int_equal(counts()->in_flight, 1);
+	peer_send(peer, "p 2 100");
+	expect(peer, "2 UNAVAILABLE retry_ms=*\n{\"error\":\"draining\"}");
+	row(0, "1");
+	expect(peer, "1 OK\n1");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -164,6 +265,10 @@ int main(void)
 			request_test(test_what_is_no_request_comes_after_those_before_it),
 			request_test(test_a_large_message_waits_for_nobody),
 			request_test(test_who_leaves_before_the_start),
+			request_test(test_memory_of_those_behind_counts_against_nobody),
+			request_test(test_a_large_hit_is_not_refused_for_those_behind_it),
+			request_test(test_one_that_is_late_costs_no_memory),
+			request_test(test_a_drain_begins_after_those_before_it),
 	};
 	return cmocka_run_group_tests_name("requests/group", tests, NULL, NULL);
 }
