@@ -17,6 +17,7 @@ static const char *const names[LIVE_KINDS] = {
 		[LIVE_TIMERS] = "timers",
 		[LIVE_FLIGHTS] = "flights",
 		[LIVE_PERMITS] = "permits",
+		[LIVE_STREAMS] = "streams",
 		[LIVE_BLOBS] = "blobs",
 		[LIVE_ARENAS] = "arenas",
 };
