@@ -15,7 +15,8 @@
 #include "pipeline/base/buffer.h"
 #include "pipeline/wire/wire.h"
 
-/* For the way there and back, beyond the budget; and for all of it where there is no budget. */
+/* For the way there and back, beyond the budget; and where there is no budget for all of it, or for
+ * each part. */
 #define ROUND_TRIP_MS 1000
 #define TIMEOUT_MS    5000
 
@@ -48,9 +49,9 @@ static bool write_request(const struct settings *settings, struct text body, str
 		(void)snprintf(made_up, sizeof(made_up), "sluicectl-%ld", (long)getpid());
 		id = text_of(made_up);
 	}
-	struct text no_trace = {NULL, 0};
+	const struct wire_request_keys keys = {.stream = settings->stream};
 	char *end = wire_write_request(
-			header, settings->target, id, settings->budget_ms, no_trace, body.size > 0);
+			header, settings->target, id, settings->budget_ms, &keys, body.size > 0);
 	buffer_append(message, (struct text){header, (size_t)(end - header)});
 	if (body.size > 0)
 		buffer_append(message, body);
@@ -74,7 +75,8 @@ static void print_answer(const struct settings *settings, struct text message,
 	(void)fputc('\n', stdout);
 }
 
-static enum result on_answer(const struct settings *settings, struct text message)
+/* With *ret_more others follow. */
+static enum result on_answer(const struct settings *settings, struct text message, bool *ret_more)
 {
 	struct wire_reply reply;
 	const char *wrong = wire_parse_reply(message, &reply);
@@ -86,28 +88,58 @@ static enum result on_answer(const struct settings *settings, struct text messag
 		return RESULT_NO_ANSWER;
 	}
 	print_answer(settings, message, &reply);
+	*ret_more = reply.status == STATUS_MORE;
+	if (*ret_more)
+		(void)fflush(stdout);
 	return reply.status == STATUS_OK ? RESULT_OK : RESULT_STATUS;
 }
 
-static enum result receive(const struct settings *settings, void *socket)
+static enum result receive(const struct settings *settings, void *socket, bool *ret_more)
 {
 	zmq_msg_t message;
 	(void)zmq_msg_init(&message);
 	enum result result = RESULT_NO_ANSWER;
+	*ret_more = false;
 	if (zmq_msg_recv(&message, socket, 0) < 0)
 		(void)fprintf(stderr, "sluicectl: cannot receive: %s\n", zmq_strerror(errno));
 	else
 		result = on_answer(settings,
-				(struct text){zmq_msg_data(&message), zmq_msg_size(&message)});
+				(struct text){zmq_msg_data(&message), zmq_msg_size(&message)},
+				ret_more);
 	(void)zmq_msg_close(&message);
 	return result;
 }
 
-static enum result exchange(const struct settings *settings, void *socket, struct text request)
+static uint64_t timeout_of(const struct settings *settings)
 {
 	bool endless = settings->budget_ms == WIRE_BUDGET_NONE;
-	uint64_t timeout_ms = endless ? TIMEOUT_MS : settings->budget_ms + ROUND_TRIP_MS;
-	uint64_t until_ms = clock_ms() + timeout_ms;
+	return endless ? TIMEOUT_MS : settings->budget_ms + ROUND_TRIP_MS;
+}
+
+/* Prints what comes, until the last reply has. */
+static enum result listen_to(const struct settings *settings, void *socket, uint64_t until_ms)
+{
+	for (;;) {
+		bool more;
+		if (!wait_for(socket, ZMQ_POLLIN, until_ms)) {
+			(void)fprintf(stderr,
+					"sluicectl: no answer from %s within %llu ms; give it more "
+					"time with --budget\n",
+					settings->endpoint,
+					(unsigned long long)timeout_of(settings));
+			return RESULT_NO_ANSWER;
+		}
+		enum result result = receive(settings, socket, &more);
+		if (!more)
+			return result;
+		if (settings->budget_ms == WIRE_BUDGET_NONE)
+			until_ms = clock_ms() + TIMEOUT_MS;
+	}
+}
+
+static enum result exchange(const struct settings *settings, void *socket, struct text request)
+{
+	uint64_t until_ms = clock_ms() + timeout_of(settings);
 	if (!wait_for(socket, ZMQ_POLLOUT, until_ms) ||
 			zmq_send(socket, request.data, request.size, ZMQ_DONTWAIT) < 0) {
 		(void)fprintf(stderr,
@@ -116,14 +148,7 @@ static enum result exchange(const struct settings *settings, void *socket, struc
 				settings->endpoint);
 		return RESULT_NO_ANSWER;
 	}
-	if (!wait_for(socket, ZMQ_POLLIN, until_ms)) {
-		(void)fprintf(stderr,
-				"sluicectl: no answer from %s within %llu ms; give it more time "
-				"with --budget\n",
-				settings->endpoint, (unsigned long long)timeout_ms);
-		return RESULT_NO_ANSWER;
-	}
-	return receive(settings, socket);
+	return listen_to(settings, socket, until_ms);
 }
 
 static enum result connect_and_exchange(

@@ -26,6 +26,7 @@ static const char help[] =
 		"  --budget MS           how long the answer may take (the pipeline decides)\n"
 		"  --id ID               the request's id\n"
 		"call:\n"
+		"  --stream              prints the parts of the answer as they come\n"
 		"  --raw                 prints the answer's body as it came\n"
 		"watch:\n"
 		"  --telemetry ENDPOINT  where sluiced publishes (tcp://127.0.0.1:5556)\n"
@@ -37,12 +38,13 @@ static const char help[] =
 		"Ends with 0 if the answer is OK, 1 if it has another status, 2 if the command\n"
 		"line is wrong, 3 if no answer, or fewer events than --count says, came in time.\n";
 
-enum { ENDPOINT, BUDGET, ID, RAW, TELEMETRY, COUNT, FOR, HELP, VERSION };
+enum { ENDPOINT, BUDGET, ID, STREAM, RAW, TELEMETRY, COUNT, FOR, HELP, VERSION };
 
 static const struct option options[] = {
 		{"endpoint", required_argument, NULL, ENDPOINT},
 		{"budget", required_argument, NULL, BUDGET},
 		{"id", required_argument, NULL, ID},
+		{"stream", no_argument, NULL, STREAM},
 		{"raw", no_argument, NULL, RAW},
 		{"telemetry", required_argument, NULL, TELEMETRY},
 		{"count", required_argument, NULL, COUNT},
@@ -57,7 +59,8 @@ static const struct {
 	const char *name;
 	unsigned options;
 } commands[] = {
-		[COMMAND_CALL] = {"call", 1U << ENDPOINT | 1U << BUDGET | 1U << ID | 1U << RAW},
+		[COMMAND_CALL] = {"call", 1U << ENDPOINT | 1U << BUDGET | 1U << ID | 1U << STREAM |
+							  1U << RAW},
 		[COMMAND_PING] = {"ping", 1U << ENDPOINT | 1U << BUDGET | 1U << ID},
 		[COMMAND_WATCH] = {"watch", 1U << TELEMETRY | 1U << COUNT | 1U << FOR},
 };
@@ -101,6 +104,9 @@ static bool read_option(struct settings *settings, int option, const char *argum
 		return read_number("count", argument, 1, UINT32_MAX, &settings->count);
 	case FOR:
 		return read_number("for", argument, 1, SECONDS_MAX, &settings->seconds);
+	case STREAM:
+		settings->stream = true;
+		return true;
 	case RAW:
 		settings->raw = true;
 		return true;

@@ -27,6 +27,7 @@ struct settings {
 	bool body_on_stdin; /* and not in `body` */
 	struct text id;	    /* absent: one is made up */
 	uint64_t budget_ms; /* WIRE_BUDGET_NONE: none */
+	bool stream;	    /* parts are to come as they are ready */
 	bool raw;
 	char **topics;
 	int topic_count;

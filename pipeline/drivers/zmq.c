@@ -136,6 +136,9 @@ static void on_message(struct zmq_source *zs, struct text message)
 {
 	struct wire_reply reply;
 	const char *wrong = wire_parse_reply(message, &reply);
+	/* Its last reply would not hold the whole answer. */
+	if (!wrong && reply.status == STATUS_MORE)
+		wrong = "it is a part, and no parts were asked for";
 	uint64_t number = 0; /* of nothing */
 	(void)read_number(reply.id, &number);
 	bool ended = zmq_ask_answer(zs, number, &reply, wrong);

@@ -50,7 +50,8 @@ int zmq_ask_send(struct zmq_source *zs, struct text target, uint64_t number, uin
 	char header[WIRE_HEADER_MAX + 1];
 	char digits[20];
 	struct text id = {digits, (size_t)(format_u64(digits, number) - digits)};
-	char *end = wire_write_request(header, target, id, budget_ms, trace, body.size > 0);
+	const struct wire_request_keys keys = {.trace = trace};
+	char *end = wire_write_request(header, target, id, budget_ms, &keys, body.size > 0);
 	size_t header_size = (size_t)(end - header);
 	zmq_msg_t message;
 	if (zmq_msg_init_size(&message, header_size + body.size) != 0)

@@ -11,7 +11,7 @@
 		(literal), sizeof(literal) - 1                                                     \
 	}
 
-static const struct text names[STATUS_COUNT] = {
+static const struct text names[STATUS_MORE + 1] = {
 		[STATUS_OK] = NAME("OK"),
 		[STATUS_CANCELLED] = NAME("CANCELLED"),
 		[STATUS_INVALID_ARGUMENT] = NAME("INVALID_ARGUMENT"),
@@ -23,17 +23,18 @@ static const struct text names[STATUS_COUNT] = {
 		[STATUS_INTERNAL] = NAME("INTERNAL"),
 		[STATUS_UNAVAILABLE] = NAME("UNAVAILABLE"),
 		[STATUS_UNAUTHENTICATED] = NAME("UNAUTHENTICATED"),
+		[STATUS_MORE] = NAME("MORE"),
 };
 
 struct text status_text(enum status status)
 {
-	assert((unsigned)status < STATUS_COUNT);
+	assert((unsigned)status <= STATUS_MORE);
 	return names[status];
 }
 
 bool status_from_text(struct text name, enum status *ret)
 {
-	for (unsigned i = 0; i < STATUS_COUNT; i++) {
+	for (unsigned i = 0; i <= STATUS_MORE; i++) {
 		if (!text_equal(names[i], name))
 			continue;
 		*ret = (enum status)i;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /*
- * How a request, or any part of it, ends: gRPC's names, in one table.
+ * How a request, or any part of it, ends: gRPC's names, in one table; and MORE, which ends nothing.
  */
 #include <stdbool.h>
 
@@ -19,7 +19,8 @@ enum status {
 	STATUS_INTERNAL,
 	STATUS_UNAVAILABLE,
 	STATUS_UNAUTHENTICATED,
-	STATUS_COUNT
+	STATUS_COUNT,		    /* of ends */
+	STATUS_MORE = STATUS_COUNT, /* on the wire only: a part of an answer, and others follow */
 };
 
 /* The name as it stands on the wire. */

@@ -264,9 +264,9 @@ const char *wire_parse_request(struct text message, struct wire_request *ret)
 
 static const char *read_reply(struct header *header, struct wire_reply *ret)
 {
-	enum { CACHE, PARTIAL, DUPLICATE, RETRY_MS, US, SEQ, KEYS };
+	enum { CACHE, PARTIAL, DUPLICATE, RETRY_MS, US, SEQ, PARTS, KEYS };
 	static const struct text names[KEYS] = {{"cache", 5}, {"partial", 7}, {"duplicate", 9},
-			{"retry_ms", 8}, {"us", 2}, {"seq", 3}};
+			{"retry_ms", 8}, {"us", 2}, {"seq", 3}, {"parts", 5}};
 	struct text values[KEYS] = {{NULL, 0}};
 	const char *wrong = read_id(header, NO_STATUS, &ret->id);
 	if (!wrong)
@@ -282,7 +282,8 @@ static const char *read_reply(struct header *header, struct wire_reply *ret)
 	ret->duplicate = is_one(values[DUPLICATE]);
 	(void)text_to_u64(values[RETRY_MS], &ret->retry_ms);
 	(void)text_to_u64(values[US], &ret->us);
-	ret->seq = values[SEQ];
+	(void)text_to_u64(values[SEQ], &ret->seq);
+	(void)text_to_u64(values[PARTS], &ret->parts);
 	ret->body = body_of(header);
 	return NULL;
 }

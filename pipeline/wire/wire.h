@@ -46,7 +46,8 @@ struct wire_reply {
 	bool duplicate;
 	uint64_t retry_ms; /* 0: not given */
 	uint64_t us;
-	struct text seq;
+	uint64_t seq;	/* of a part, from 1 */
+	uint64_t parts; /* how many came before a last reply */
 };
 
 /*
@@ -79,6 +80,8 @@ struct wire_reply_keys {
 	bool duplicate;
 	uint64_t retry_ms;
 	uint64_t max;
+	uint64_t seq;
+	uint64_t parts;
 };
 
 /* An upper bound of the bytes that wire_write_reply() writes: the header, and a LF if there is a
@@ -92,7 +95,15 @@ size_t wire_reply_size(struct text id);
 char *wire_write_reply(char *at, struct text id, enum status status,
 		const struct wire_reply_keys *keys, bool has_body);
 
+/* What a request's header says beside target, id and budget; a key that is absent or false isn't
+ * written. */
+struct wire_request_keys {
+	struct text trace;
+	bool stream;
+	bool fresh;
+};
+
 /* The same for a request; budget WIRE_BUDGET_NONE is `-`, and one over 9 digits is written as the
- * largest; trace may be absent. Room: WIRE_HEADER_MAX + 1. */
+ * largest. Room: WIRE_HEADER_MAX + 1. */
 char *wire_write_request(char *at, struct text target, struct text id, uint64_t budget_ms,
-		struct text trace, bool has_body);
+		const struct wire_request_keys *keys, bool has_body);

@@ -13,12 +13,14 @@
 #define BUDGET_MAX     999999999U /* 9 digits */
 #define U64_DIGITS_MAX 20
 
-#define REPLY_FIXED " RESOURCE_EXHAUSTED us= cache= partial=1 duplicate=1 retry_ms= max=\n"
-#define REPLY_MAX   (sizeof(REPLY_FIXED) - 1 + 3 * U64_DIGITS_MAX + WIRE_CACHE_MAX)
+#define REPLY_FIXED                                                                                \
+	" RESOURCE_EXHAUSTED us= cache= partial=1 duplicate=1 retry_ms= max= seq= parts=\n"
+#define REPLY_MAX (sizeof(REPLY_FIXED) - 1 + 5 * U64_DIGITS_MAX + WIRE_CACHE_MAX)
 
 static_assert(WIRE_ID_MAX + REPLY_MAX <= WIRE_HEADER_MAX,
 		"every reply's header is within the limit");
-static_assert(WIRE_TARGET_MAX + WIRE_ID_MAX + WIRE_VALUE_MAX + sizeof("  999999999 trace=") <=
+static_assert(WIRE_TARGET_MAX + WIRE_ID_MAX + WIRE_VALUE_MAX +
+						sizeof("  999999999 trace= stream=1 fresh=1") <=
 				WIRE_HEADER_MAX,
 		"every request's header is within the limit");
 
@@ -62,15 +64,20 @@ char *wire_write_reply(char *at, struct text id, enum status status,
 		at = put_number(at, TEXT(" retry_ms="), keys->retry_ms);
 	if (keys->max)
 		at = put_number(at, TEXT(" max="), keys->max);
+	if (keys->seq)
+		at = put_number(at, TEXT(" seq="), keys->seq);
+	if (keys->parts)
+		at = put_number(at, TEXT(" parts="), keys->parts);
 	if (has_body)
 		*at++ = '\n';
 	return at;
 }
 
 char *wire_write_request(char *at, struct text target, struct text id, uint64_t budget_ms,
-		struct text trace, bool has_body)
+		const struct wire_request_keys *keys, bool has_body)
 {
-	assert(target.size >= 1 && target.size <= WIRE_TARGET_MAX && trace.size <= WIRE_VALUE_MAX);
+	assert(target.size >= 1 && target.size <= WIRE_TARGET_MAX);
+	assert(keys->trace.size <= WIRE_VALUE_MAX);
 	at = put(at, target);
 	*at++ = ' ';
 	at = put(at, id_or_dash(id));
@@ -79,8 +86,12 @@ char *wire_write_request(char *at, struct text target, struct text id, uint64_t 
 		*at++ = '-';
 	else
 		at = format_u64(at, budget_ms < BUDGET_MAX ? budget_ms : BUDGET_MAX);
-	if (trace.data)
-		at = put(put(at, TEXT(" trace=")), trace);
+	if (keys->trace.data)
+		at = put(put(at, TEXT(" trace=")), keys->trace);
+	if (keys->stream)
+		at = put(at, TEXT(" stream=1"));
+	if (keys->fresh)
+		at = put(at, TEXT(" fresh=1"));
 	if (has_body)
 		*at++ = '\n';
 	return at;

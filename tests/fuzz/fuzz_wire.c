@@ -117,14 +117,15 @@ static void check_request(struct text message)
 	must(request.target.data[0] == '$' || wire_is_name(request.target));
 	char *bytes = malloc(WIRE_HEADER_MAX + 1 + request.body.size);
 	must(bytes != NULL);
-	char *end = wire_write_request(bytes, request.target, request.id, request.budget_ms,
-			request.trace, request.body.data != NULL);
+	const struct wire_request_keys keys = {request.trace, request.stream, request.fresh};
+	char *end = wire_write_request(bytes, request.target, request.id, request.budget_ms, &keys,
+			request.body.data != NULL);
 	struct text text = written(bytes, end, WIRE_HEADER_MAX + 1, request.body);
 	must(wire_parse_request(text, &again) == NULL);
 	must(same(again.target, request.target) && same(again.id, request.id));
 	must(again.budget_ms == request.budget_ms);
 	must(same(again.trace, request.trace) && same(again.body, request.body));
-	must(!again.stream && !again.fresh);
+	must(again.stream == request.stream && again.fresh == request.fresh);
 	free(bytes);
 }
 
@@ -135,7 +136,7 @@ static void check_reply(struct text message)
 	must(!problem == is_reply(message));
 	must(reply.id.data == NULL || is_id(reply.id));
 	if (problem) {
-		must(!reply.body.data && !reply.cache.data && !reply.seq.data);
+		must(!reply.body.data && !reply.cache.data && !reply.seq && !reply.parts);
 		return;
 	}
 	if (reply.cache.size > WIRE_CACHE_MAX)
@@ -147,6 +148,8 @@ static void check_reply(struct text message)
 			.duplicate = reply.duplicate,
 			.retry_ms = reply.retry_ms,
 			.max = UINT64_MAX - reply.us,
+			.seq = reply.seq,
+			.parts = reply.parts,
 	};
 	size_t room = wire_reply_size(reply.id);
 	char *bytes = malloc(room + reply.body.size);
@@ -157,6 +160,7 @@ static void check_reply(struct text message)
 	must(same(again.id, reply.id) && again.status == reply.status);
 	must(same(again.cache, reply.cache) && again.partial == reply.partial);
 	must(again.duplicate == reply.duplicate && again.retry_ms == reply.retry_ms);
+	must(again.seq == reply.seq && again.parts == reply.parts);
 	must(again.us == reply.us && same(again.body, reply.body));
 	free(bytes);
 }

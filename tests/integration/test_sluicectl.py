@@ -83,6 +83,29 @@ def test_what_is_printed(stack):
     equal(exchange(stack, b"7 OK us=12\nno JSON", "call", "p")[1:], (0, "7 OK us=12\nno JSON\n", ""))
 
 
+def test_parts_are_printed_as_they_come(stack):
+    router, endpoint = bound(stack, zmq.ROUTER)
+    process = start(stack, "--endpoint", endpoint, "call", "quotes", "{}", "--id", "7", "--stream", "--raw")
+    client, request = router.recv_multipart()
+    equal(request, b"quotes 7 - stream=1\n{}")
+    for part in '7 MORE us=5 seq=1\n{"north":1}', '7 MORE us=9 seq=2\n{"south":2}':
+        router.send_multipart([client, part.encode()])
+        equal(process.stdout.readline() + process.stdout.readline(), part + "\n")
+    router.send_multipart([client, b"7 OK us=9 parts=2\n{}"])
+    equal(process.communicate(timeout=TIMEOUT_MS / 1000), ("7 OK us=9 parts=2\n{}\n", ""))
+    equal(process.returncode, 0)
+
+
+def test_parts_without_an_end(stack):
+    router, endpoint = bound(stack, zmq.ROUTER)
+    process = start(stack, "--endpoint", endpoint, "call", "quotes", "--id", "7", "--stream", "--budget", "500")
+    client, _ = router.recv_multipart()
+    router.send_multipart([client, b"7 MORE us=5 seq=1\n1"])
+    out, err = process.communicate(timeout=TIMEOUT_MS / 1000)
+    equal((process.returncode, out), (3, "7 MORE us=5 seq=1\n1\n"))
+    assert "no answer" in err
+
+
 def test_other_statuses(stack):
     _, code, out, err = exchange(stack, b'7 NOT_FOUND us=12\n{"error":"no row"}', "call", "p")
     equal((code, out, err), (1, '7 NOT_FOUND us=12\n{\n  "error": "no row"\n}\n', ""))
@@ -176,7 +199,7 @@ def test_usage(stack):
     wrong = [
         [], ["help"], ["call"], ["call", "a b"], ["call", "$ping"], ["call", "p", "{}", "{}"], ["ping", "p"],
         ["call", "p", "--id", "-"], ["call", "p", "--budget", "1.5"], ["call", "p", "--budget", "1000000000"],
-        ["call", "p", "--count", "1"], ["watch", "--budget", "1"], ["watch", "--count", "0"], ["watch", "--for", "x"],
+        ["call", "p", "--count", "1"], ["ping", "--stream"], ["watch", "--budget", "1"], ["watch", "--count", "0"], ["watch", "--for", "x"],
         ["--budget"], ["--nothing"], ["call", "p", "--endpoint", "5555"], ["watch", "--telemetry", "nowhere"],
     ]
     for arguments in wrong:
@@ -192,7 +215,8 @@ def test_usage(stack):
 
 
 tap.run([
-    test_what_is_sent, test_a_body_on_stdin, test_what_is_printed, test_other_statuses, test_a_source_speaks_the_same_wire, test_no_answer,
+    test_what_is_sent, test_a_body_on_stdin, test_what_is_printed, test_parts_are_printed_as_they_come,
+    test_parts_without_an_end, test_other_statuses, test_a_source_speaks_the_same_wire, test_no_answer,
     test_nobody_listens, test_watch_prints_each_event_at_once, test_watch_ends_with_a_signal,
     test_watch_ends_with_its_time, test_watch_says_that_nobody_listens, test_usage,
 ])

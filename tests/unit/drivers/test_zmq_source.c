@@ -263,7 +263,7 @@ static void test_garbage(void **state)
 	struct fixture *f = *state;
 	fixture_rise_ready(f);
 	struct ask *named = fixture_asked(f, NULL);
-	fixture_say(f, "%" PRIu64 " MORE us=3\n1", f->number);
+	fixture_say(f, "%" PRIu64 " FINE us=3\n1", f->number);
 	fixture_run_until_ended(f, 1);
 	assert_failed(named, STATUS_INTERNAL, "its answer is no reply: the status is unknown");
 	assert_int_equal(f->source->stats.garbage, 1);
@@ -281,6 +281,26 @@ static void test_garbage(void **state)
 	assert_text(unharmed->frame.outcome.value.text, "3");
 	assert_int_equal(f->source->stats.garbage, 4);
 	assert_int_equal(f->source->stats.late, 2);
+}
+
+/* A part is no answer, and no more is the reply that ends the parts. */
+static void test_parts(void **state)
+{
+	struct fixture *f = *state;
+	fixture_rise_ready(f);
+	struct ask *ask = fixture_asked(f, NULL);
+	fixture_say(f, "%" PRIu64 " MORE us=3 seq=1\n{\"a\":1}", f->number);
+	fixture_say(f, "%" PRIu64 " MORE us=4 seq=2\n{\"b\":1}", f->number);
+	fixture_say(f, "%" PRIu64 " OK us=5 parts=2\n{}", f->number);
+	fixture_run_until_ended(f, 1);
+	assert_failed(ask, STATUS_INTERNAL,
+			"its answer is no reply: it is a part, and no parts were asked for");
+	struct ask *next = fixture_asked(f, NULL);
+	fixture_say(f, "%" PRIu64 " OK us=3\n1", f->number);
+	fixture_run_until_ended(f, 1);
+	assert_text(next->frame.outcome.value.text, "1");
+	assert_int_equal(f->source->stats.garbage, 2);
+	assert_int_equal(f->source->stats.late, 1);
 }
 
 static void test_twice(void **state)
@@ -535,6 +555,7 @@ int main(void)
 			SOURCE_TEST(test_errors),
 			SOURCE_TEST(test_bad_bodies),
 			SOURCE_TEST(test_garbage),
+			SOURCE_TEST(test_parts),
 			SOURCE_TEST(test_twice),
 			SOURCE_TEST(test_cancel),
 			SOURCE_TEST(test_budget),

@@ -388,7 +388,14 @@ static const struct {
 				{.id = T("1"),
 						.status = STATUS_INVALID_ARGUMENT,
 						.duplicate = true}},
-		{T("1 OK partial=1 seq=3"), {.id = T("1"), .partial = true, .seq = T("3")}},
+		{T("1 OK partial=1"), {.id = T("1"), .partial = true}},
+		{T("1 MORE us=4 seq=3\n{}"), {.id = T("1"),
+							     .status = STATUS_MORE,
+							     .us = 4,
+							     .seq = 3,
+							     .body = T("{}")}},
+		{T("1 OK us=4 parts=3\n{}"), {.id = T("1"), .us = 4, .parts = 3, .body = T("{}")}},
+		{T("1 OK seq= parts=x"), {.id = T("1")}},
 		{T("1 OK us=1 us=2 partial=0 partial=1"), {.id = T("1"), .us = 1}},
 		{T("1 OK us=x retry_ms=-1 duplicate=yes"), {.id = T("1")}},
 		{T("1 OK us=99999999999999999999"), {.id = T("1")}},
@@ -411,7 +418,8 @@ static void test_good_replies(void **state)
 		assert_int_equal(reply.duplicate, expected->duplicate);
 		assert_int_equal(reply.retry_ms, expected->retry_ms);
 		assert_int_equal(reply.us, expected->us);
-		assert_text(reply.seq, expected->seq);
+		assert_int_equal(reply.seq, expected->seq);
+		assert_int_equal(reply.parts, expected->parts);
 		free(block);
 	}
 }
@@ -436,7 +444,6 @@ static const struct {
 		{T("17 OKAY"), "status", T("17")},
 		{T("17 O"), "status", T("17")},
 		{T("17 OK1"), "status", T("17")},
-		{T("17 MORE"), "status", T("17")},
 		{T("17 OK_"), "status", T("17")},
 		{T("17 OK\0"), "status", T("17")},
 		{T("17 \xff"), "status", T("17")},
@@ -497,8 +504,8 @@ static void test_names_and_ids(void **state)
 
 static void test_statuses(void **state)
 {
-	for (unsigned i = 0; i < STATUS_COUNT; i++) {
-		enum status status = STATUS_COUNT;
+	for (unsigned i = 0; i <= STATUS_MORE; i++) {
+		enum status status = i > 0 ? STATUS_OK : STATUS_MORE;
 		assert_true(status_from_text(status_text((enum status)i), &status));
 		assert_int_equal(status, i);
 	}
@@ -530,6 +537,9 @@ static void test_reply_as_written(void **state)
 					"a RESOURCE_EXHAUSTED us=1 retry_ms=25"},
 			{T("a"), STATUS_OK, true, {.us = 1, .cache = T("joined"), .partial = true},
 					"a OK us=1 cache=joined partial=1\n"},
+			{T("a"), STATUS_MORE, true, {.us = 1, .seq = 1}, "a MORE us=1 seq=1\n"},
+			{T("a"), STATUS_OK, true, {.us = 1, .partial = true, .parts = 12},
+					"a OK us=1 partial=1 parts=12\n"},
 	};
 	for (size_t i = 0; i < COUNT(cases); i++) {
 		char room[WIRE_HEADER_MAX];
@@ -549,6 +559,8 @@ static void test_the_largest_reply_has_room(void **state)
 			.duplicate = true,
 			.retry_ms = UINT64_MAX,
 			.max = UINT64_MAX,
+			.seq = UINT64_MAX,
+			.parts = UINT64_MAX,
 	};
 	assert_int_equal(keys.cache.size, WIRE_CACHE_MAX);
 	size_t room = wire_reply_size(TEXT(X64));
@@ -561,15 +573,17 @@ static void test_the_largest_reply_has_room(void **state)
 
 static void test_reply_round_trip(void **state)
 {
-	for (unsigned i = 0; i < STATUS_COUNT * 16; i++) {
+	for (unsigned i = 0; i < (STATUS_MORE + 1) * 64; i++) {
 		const struct wire_reply_keys keys = {
 				.us = i * 1000003ULL,
 				.cache = i & 1 ? TEXT("stale") : (struct text){NULL, 0},
 				.partial = i & 2,
 				.duplicate = i & 4,
 				.retry_ms = i & 8 ? i : 0,
+				.seq = i & 16 ? i : 0,
+				.parts = i & 32 ? i : 0,
 		};
-		enum status status = (enum status)(i % STATUS_COUNT);
+		enum status status = (enum status)(i % (STATUS_MORE + 1));
 		char room[WIRE_HEADER_MAX + 16];
 		char *end = wire_write_reply(room, TEXT("c1.7:x"), status, &keys, true);
 		memcpy(end, "[1]", 3);
@@ -583,6 +597,8 @@ static void test_reply_round_trip(void **state)
 		assert_int_equal(reply.partial, keys.partial);
 		assert_int_equal(reply.duplicate, keys.duplicate);
 		assert_int_equal(reply.retry_ms, keys.retry_ms);
+		assert_int_equal(reply.seq, keys.seq);
+		assert_int_equal(reply.parts, keys.parts);
 		assert_text(reply.body, TEXT("[1]"));
 	}
 }
@@ -592,22 +608,25 @@ static void test_request_round_trip(void **state)
 	static const struct {
 		struct text target, id;
 		uint64_t budget_ms;
-		struct text trace;
+		struct wire_request_keys keys;
 		uint64_t read_ms;
 		bool has_body;
 	} cases[] = {
-			{T("quote"), T("17"), 83, ABSENT, 83, true},
-			{T("quote"), T("17"), 0, T(""), 0, false},
-			{T("$cancel"), T("17"), WIRE_BUDGET_NONE, ABSENT, WIRE_BUDGET_NONE, false},
-			{T("quote"), T("17"), 999999999, T("00-ab-01"), 999999999, true},
-			{T("quote"), T("17"), 1000000000, ABSENT, 999999999, true},
-			{T("quote"), T("17"), WIRE_BUDGET_NONE - 1, ABSENT, 999999999, true},
-			{T(X64), T(X64), 999999999, T(X128), 999999999, true},
+			{T("quote"), T("17"), 83, {.trace = ABSENT}, 83, true},
+			{T("quote"), T("17"), 0, {.trace = T("")}, 0, false},
+			{T("$cancel"), T("17"), WIRE_BUDGET_NONE, {.trace = ABSENT},
+					WIRE_BUDGET_NONE, false},
+			{T("quote"), T("17"), 999999999, {.trace = T("00-ab-01"), .stream = true},
+					999999999, true},
+			{T("quote"), T("17"), 1000000000, {.fresh = true}, 999999999, true},
+			{T("quote"), T("17"), WIRE_BUDGET_NONE - 1, {.trace = ABSENT}, 999999999,
+					true},
+			{T(X64), T(X64), 999999999, {T(X128), true, true}, 999999999, true},
 	};
 	for (size_t i = 0; i < COUNT(cases); i++) {
 		char room[WIRE_HEADER_MAX + 1 + 2];
 		char *end = wire_write_request(room, cases[i].target, cases[i].id,
-				cases[i].budget_ms, cases[i].trace, cases[i].has_body);
+				cases[i].budget_ms, &cases[i].keys, cases[i].has_body);
 		assert_true(end <= room + WIRE_HEADER_MAX + 1);
 		if (cases[i].has_body) {
 			memcpy(end, "{}", 2);
@@ -619,12 +638,14 @@ static void test_request_round_trip(void **state)
 		assert_text(request.target, cases[i].target);
 		assert_text(request.id, cases[i].id);
 		assert_int_equal(request.budget_ms, cases[i].read_ms);
-		assert_text(request.trace, cases[i].trace);
+		assert_text(request.trace, cases[i].keys.trace);
+		assert_int_equal(request.stream, cases[i].keys.stream);
+		assert_int_equal(request.fresh, cases[i].keys.fresh);
 		assert_text(request.body, cases[i].has_body ? TEXT("{}") : (struct text){NULL, 0});
 	}
 	char room[WIRE_HEADER_MAX + 1];
-	char *end = wire_write_request(
-			room, TEXT("quote"), TEXT("17"), 83, (struct text){NULL, 0}, true);
+	const struct wire_request_keys none = {.trace = ABSENT};
+	char *end = wire_write_request(room, TEXT("quote"), TEXT("17"), 83, &none, true);
 	assert_text((struct text){room, (size_t)(end - room)}, TEXT("quote 17 83\n"));
 }
 
