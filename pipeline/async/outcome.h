@@ -28,6 +28,7 @@ struct fault {
 struct outcome {
 	enum status status;
 	bool partial;	    /* of a fan-out that answers with what came */
+	bool stands;	    /* OK without a value of its own: the one before it stands */
 	struct value value; /* with STATUS_OK; may be absent */
 	struct blob *blob; /* whose bytes are exactly the value's text, if there is one; borrowed */
 	const struct fault *fault; /* otherwise; NULL: nothing is known but the status */
@@ -36,6 +37,12 @@ struct outcome {
 static inline struct outcome outcome_ok(struct value value)
 {
 	return (struct outcome){.status = STATUS_OK, .value = value};
+}
+
+/* Nothing was to be done. */
+static inline struct outcome outcome_stands(void)
+{
+	return (struct outcome){.status = STATUS_OK, .stands = true};
 }
 
 /* A bare status, for where no memory is to be had and nothing more is known. */

@@ -138,6 +138,13 @@ bool json_has_characters(const struct json *json, uint32_t index, struct text ot
 	return spelling_same(&a, &b);
 }
 
+bool json_same_characters(struct text a, struct text b)
+{
+	struct spelling one = spelling_of((struct text){a.data + 1, a.size - 2}, true);
+	struct spelling other = spelling_of((struct text){b.data + 1, b.size - 2}, true);
+	return text_equal(a, b) || spelling_same(&one, &other);
+}
+
 /* A character that an escape stood for, as a string has to spell it. */
 static void append_spelled(struct buffer *buffer, struct text character)
 {

@@ -46,3 +46,6 @@ static inline struct text json_inside(const struct json *json, uint32_t index)
  * the inside of a string that was checked.
  */
 bool json_has_characters(const struct json *json, uint32_t index, struct text other, bool escaped);
+
+/* Whether two strings, each with its quotes, have the same characters. */
+bool json_same_characters(struct text a, struct text b);

@@ -81,6 +81,18 @@ bool names_value(struct names *names, const struct template *template, struct va
 	return (made && !names->out_of_memory) || fail(names, &error, ret_outcome);
 }
 
+bool names_value_if_any(struct names *names, const struct template *template, struct value *ret,
+		struct outcome *ret_outcome)
+{
+	struct template_error error = {NULL, NULL};
+	if (!template_value(template, names_resolve, names, names->run->arena, ret, &error)) {
+		*ret = VALUE_NONE;
+		if (!error.path)
+			names->out_of_memory = true;
+	}
+	return !names->out_of_memory || fail(names, &error, ret_outcome);
+}
+
 bool names_key(struct names *names, const struct template *template, struct text *ret,
 		struct outcome *ret_outcome)
 {

@@ -60,6 +60,10 @@ bool names_value(struct names *names, const struct template *template, struct va
 bool names_key(struct names *names, const struct template *template, struct text *ret,
 		struct outcome *ret_outcome);
 
+/* As names_value(), but what leads nowhere, or can't be made, gives no value and is no error. */
+bool names_value_if_any(struct names *names, const struct template *template, struct value *ret,
+		struct outcome *ret_outcome);
+
 /* A list of named templates: a body, a reply, what a call is given. */
 struct template_entry {
 	struct text name;

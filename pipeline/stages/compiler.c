@@ -39,6 +39,15 @@ static void out_of_memory(struct compiler *compiler, struct place place)
 	diag_error(compiler->diag, place, "out of memory");
 }
 
+static int32_t find_name(const struct level *level, struct text name)
+{
+	for (const struct name *at = level->names; at; at = at->next) {
+		if (text_equal(at->name, name))
+			return at->slot;
+	}
+	return SLOT_UNBOUND;
+}
+
 int32_t compile_name(struct compiler *compiler, struct text name)
 {
 	struct name *entry = arena_alloc(compiler->arena, sizeof(*entry));
@@ -50,6 +59,11 @@ int32_t compile_name(struct compiler *compiler, struct text name)
 	*entry = (struct name){compiler->level->names, name, slot};
 	compiler->level->names = entry;
 	return slot;
+}
+
+int32_t compile_find(const struct compiler *compiler, struct text name)
+{
+	return find_name(compiler->level, name);
 }
 
 static bool same_fallback(const struct path *a, const struct path *b)
@@ -183,12 +197,9 @@ static bool take_from_body(struct compiler *compiler, struct level *level, struc
 static bool bind(struct compiler *compiler, struct level *level, struct path *path,
 		struct place place)
 {
-	for (const struct name *name = level->names; name; name = name->next) {
-		if (text_equal(name->name, path->name)) {
-			path->slot = name->slot;
-			return true;
-		}
-	}
+	path->slot = find_name(level, path->name);
+	if (path->slot != SLOT_UNBOUND)
+		return true;
 	if (level->outer)
 		return capture(compiler, level, path, place);
 	return take_from_body(compiler, level, path, place);

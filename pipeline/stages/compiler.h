@@ -50,6 +50,7 @@ struct level {
 	struct capture *captures;
 	struct body_use *uses;
 	const struct pipeline *pipeline;
+	bool begun; /* its own steps: those that come now are nested in them */
 };
 
 struct compiler {
@@ -90,6 +91,9 @@ struct template_map compile_templates(struct compiler *compiler, const struct op
 
 /* Gives a name a new slot, seen from here until compile_forget(). */
 int32_t compile_name(struct compiler *compiler, struct text name);
+
+/* The slot of a name that is seen now and is no field of the body; SLOT_UNBOUND: there is none. */
+int32_t compile_find(const struct compiler *compiler, struct text name);
 
 /* The names seen now; and back to them. */
 struct name *compile_names(const struct compiler *compiler);

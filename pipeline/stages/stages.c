@@ -9,9 +9,10 @@
 #include "pipeline/stages/lookup.h"
 #include "pipeline/stages/steps.h"
 #include "pipeline/stages/timeout.h"
+#include "pipeline/stages/when.h"
 
 static const struct stage_type *const types[] = {
-		&cache_type, &lookup_type, &fanout_type, &call_type, &timeout_type};
+		&cache_type, &lookup_type, &fanout_type, &call_type, &timeout_type, &when_type};
 
 const struct option_variant stage_variants[] = {
 		{.name = "cache",
@@ -27,7 +28,9 @@ const struct option_variant stage_variants[] = {
 				.help = "steps with a limit of their own",
 				.table = timeout_options},
 		{.name = "retry", .later = true},
-		{.name = "when", .later = true},
+		{.name = "when",
+				.help = "steps that run only under a condition",
+				.table = when_options},
 		{.name = NULL},
 };
 

@@ -14,7 +14,9 @@ struct steps_frame {
 	struct stage_frame base;
 	size_t at;
 	bool partial;
+	bool given; /* some step gave a value */
 	struct value last;
+	struct blob *blob; /* of the last */
 };
 
 static enum progress reply(struct steps_frame *frame, const struct steps *steps)
@@ -26,12 +28,19 @@ static enum progress reply(struct steps_frame *frame, const struct steps *steps)
 	if (steps->reply) {
 		if (names_object(&names, steps->reply, &value, &outcome))
 			outcome = outcome_ok(value);
-	} else if (steps->count > 0) {
-		const struct stage *stage = steps->steps[steps->count - 1].stage;
-		outcome.blob = stage_frame_of(frame->base.activation, stage)->frame.outcome.blob;
+	} else {
+		outcome.blob = frame->blob;
+		outcome.stands = steps->nested && !frame->given;
 	}
 	outcome.partial = frame->partial;
 	return frame_done(&frame->base.frame, outcome);
+}
+
+/* After a step that gave no value its name stands for what it stood for before it. */
+static void keep_name(struct activation *activation, const struct step *step)
+{
+	if (step->before != SLOT_UNBOUND)
+		activation->slots[step->slot] = activation->slots[step->before];
 }
 
 /* Takes a step's outcome. True: go on to the next. */
@@ -41,11 +50,17 @@ static bool take(struct steps_frame *frame, const struct step *step, struct outc
 		frame->base.frame.outcome = outcome;
 		return false;
 	}
-	frame->last = outcome.value;
 	frame->partial |= outcome.partial;
+	frame->at++;
+	if (outcome.stands) {
+		keep_name(frame->base.activation, step);
+		return true;
+	}
+	frame->given = true;
+	frame->last = outcome.value;
+	frame->blob = outcome.blob;
 	if (step->slot != SLOT_UNBOUND)
 		frame->base.activation->slots[step->slot] = outcome.value;
-	frame->at++;
 	return true;
 }
 
@@ -121,7 +136,7 @@ static struct step compile_step(struct compiler *compiler, const struct option_v
 			number, TEXT_ARG(value->name));
 	const struct stage_type *type = stage_type_find(value->name);
 	struct stage *stage = new_stage(compiler, type, path);
-	struct step step = {stage, SLOT_UNBOUND};
+	struct step step = {stage, SLOT_UNBOUND, SLOT_UNBOUND};
 	if (!stage || !path.data) {
 		diag_error(compiler->diag, value->place, "out of memory");
 		return step;
@@ -131,6 +146,7 @@ static struct step compile_step(struct compiler *compiler, const struct option_v
 	compiler->path = outer_path;
 	if (value->as.data) {
 		refuse_earlier_uses(compiler, value, before);
+		step.before = compile_find(compiler, value->as);
 		step.slot = compile_name(compiler, value->as);
 	}
 	return step;
@@ -156,19 +172,21 @@ struct stage *compile_steps(struct compiler *compiler, const struct option_value
 		diag_error(compiler->diag, value->place, "out of memory");
 		return stage;
 	}
+	struct steps *self = container_of(stage, struct steps, stage);
 	struct name *names = compile_names(compiler);
 	const struct body_use *before = compiler->level->uses;
+	self->nested = compiler->level->begun;
+	compiler->level->begun = true;
 	if (enter(compiler, value->place)) {
 		for (size_t i = 0; i < list->count; i++)
 			steps[i] = compile_step(compiler, &list->values[i], i + 1, before);
 	}
 	compiler->depth--;
-	struct steps *self = (struct steps *)stage;
 	self->steps = steps;
 	self->count = list->count;
 	self->reply = reply;
 	/* A pipeline's own names are seen by its reply, which is bound after its steps. */
-	if (compiler->level->outer || compiler->depth > 0)
+	if (self->nested)
 		compile_forget(compiler, names);
 	return stage;
 }

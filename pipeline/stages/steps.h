@@ -9,7 +9,8 @@
 /* A step, and where its value goes. */
 struct step {
 	struct stage *stage;
-	int32_t slot; /* SLOT_UNBOUND: its value has no name */
+	int32_t slot;	/* SLOT_UNBOUND: its value has no name */
+	int32_t before; /* what the name stood for earlier; SLOT_UNBOUND: no step gave it */
 };
 
 struct steps {
@@ -17,6 +18,7 @@ struct steps {
 	struct step *steps;
 	size_t count;
 	const struct template_map *reply; /* what the value is, if not the last step's; NULL */
+	bool nested; /* among the steps of others, whose value stands where these give none */
 };
 
 extern const struct stage_type steps_type;

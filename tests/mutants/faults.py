@@ -122,4 +122,11 @@ FAULTS = [
      "number > best_number : number < best_number;", "number < best_number : number > best_number;"),
     ("an answer without its number counts", "pipeline/stages/fanout_best.c",
      "	if (!number_of(&fanout->best, outcome, arena, &number))", "	if (!number_of(&fanout->best, outcome, arena, &number) && false)"),
+    # Conditions.
+    ("what is below is above", "pipeline/stages/when.c", "ABOVE ? order > 0 :", "ABOVE ? order < 0 :"),
+    ("a number equals what it only begins like", "pipeline/base/json_compare.c",
+     "		return json_compare_numbers(a, b) == 0;", "		return a.data[0] == b.data[0];"),
+    ("a condition that does not hold leaves no value", "pipeline/stages/steps.c",
+     "	if (outcome.stands) {", "	if (outcome.stands && step->slot != SLOT_UNBOUND) {"),
+    ("a condition is turned round", "pipeline/stages/when.c", "value_present(&value) == when->present;", "value_present(&value) != when->present;"),
 ]

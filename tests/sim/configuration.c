@@ -12,8 +12,9 @@
 
 #include "tests/sim/world.h"
 
-#define DEPTH_MAX   4
-#define COUNT(list) (sizeof(list) / sizeof((list)[0]))
+#define DEPTH_MAX      4
+#define REQUESTS_USUAL 1000 /* in a history: n is below */
+#define COUNT(list)    (sizeof(list) / sizeof((list)[0]))
 
 struct writer {
 	struct configuration *configuration;
@@ -182,6 +183,49 @@ static void write_timeout(struct writer *writer, unsigned depth, bool in_miss)
 	buffer_append(writer->yaml, TEXT("}"));
 }
 
+/* Up to its `steps:`. In a miss nothing is known of n. */
+static void write_condition(struct writer *writer, bool in_miss)
+{
+	struct gate *gate = &writer->shape->gate;
+	struct buffer *yaml = writer->yaml;
+	gate->kind = (enum gate_kind)random_below(writer->random, GATE_ABSENT + 1);
+	if (in_miss && gate->kind < GATE_KEY)
+		gate->kind = GATE_KEY;
+	gate->number = (uint32_t)random_below(
+			writer->random, gate->kind == GATE_KEY ? 4 : REQUESTS_USUAL);
+	buffer_append_format(yaml, "{when: {value: \"${%s}\", ",
+			gate->kind < GATE_KEY	 ? "n"
+			: gate->kind == GATE_KEY ? "k"
+						 : "l.0");
+	switch (gate->kind) {
+	case GATE_EQUALS:
+		buffer_append_format(yaml, "equals: %" PRIu32 ".0", gate->number);
+		break;
+	case GATE_ABOVE:
+		buffer_append_format(yaml, "above: %" PRIu32, gate->number);
+		break;
+	case GATE_BELOW:
+		buffer_append_format(yaml, "below: %" PRIu32, gate->number);
+		break;
+	case GATE_KEY:
+		buffer_append_format(yaml, "equals: k%" PRIu32, gate->number);
+		break;
+	case GATE_PRESENT:
+	case GATE_ABSENT:
+		buffer_append_format(
+				yaml, "present: %s", gate->kind == GATE_PRESENT ? "true" : "false");
+		break;
+	}
+	buffer_append(yaml, TEXT(", steps: "));
+}
+
+static void write_when(struct writer *writer, unsigned depth, bool in_miss)
+{
+	write_condition(writer, in_miss);
+	write_steps(writer, depth - 1, in_miss);
+	buffer_append(writer->yaml, TEXT("}"));
+}
+
 /* Only pipelines that stand before, so there is no circle. */
 static void write_call(struct writer *writer, const struct shape *called, bool in_miss)
 {
@@ -224,15 +268,17 @@ static void write_shared(struct writer *writer)
 static void write_stage(struct writer *writer, unsigned depth, bool in_miss)
 {
 	const struct shape *called = callable(writer);
-	uint64_t kind = random_below(writer->random, depth == 0 ? 3 : 8);
+	uint64_t kind = random_below(writer->random, depth == 0 ? 3 : 11);
 	if (kind == 0)
 		write_any_lookup(writer, in_miss);
 	else if (kind == 1 || kind == 6)
 		write_fanout(writer, in_miss);
 	else if (kind == 2)
 		write_shared(writer);
-	else if (kind == 7)
+	else if (kind == 7 || kind > 8)
 		write_timeout(writer, depth, in_miss);
+	else if (kind == 8)
+		write_when(writer, depth, in_miss);
 	else if (kind == 3 && called)
 		write_call(writer, called, in_miss);
 	else
@@ -284,6 +330,14 @@ static void write_pipeline(struct writer *writer, enum shape_kind kind)
 		buffer_append_char(writer->yaml, '[');
 		write_race(writer, "body: {k: \"${k}\", n: \"${n}\"}");
 		buffer_append(writer->yaml, TEXT("}}]"));
+	} else if (kind == SHAPE_GATE) {
+		buffer_append_char(writer->yaml, '[');
+		write_lookup(writer, false, 1000);
+		buffer_append(writer->yaml, TEXT("}, "));
+		write_condition(writer, false);
+		buffer_append_char(writer->yaml, '[');
+		write_lookup(writer, false, 1000);
+		buffer_append(writer->yaml, TEXT("}]}}]"));
 	} else {
 		buffer_append_char(writer->yaml, '[');
 		write_lookup(writer, false, PICK(writer, queues));
@@ -338,7 +392,9 @@ void configuration_init(struct configuration *configuration, struct random *rand
 	write_pipeline(&writer, SHAPE_LOOKUP);
 	write_pipeline(&writer, SHAPE_CACHE);
 	write_pipeline(&writer, SHAPE_RACE);
-	for (uint64_t trees = 1 + random_below(random, SHAPES_MAX - 3); trees > 0; trees--)
+	write_pipeline(&writer, SHAPE_GATE);
+	for (uint64_t trees = 1 + random_below(random, SHAPES_MAX - SHAPES_SIMPLE); trees > 0;
+			trees--)
 		write_pipeline(&writer, SHAPE_TREE);
 	buffer_append_char(&configuration->yaml, '\0');
 }

@@ -14,11 +14,13 @@
 #include "pipeline/base/buffer.h"
 #include "pipeline/base/random.h"
 
-#define SHAPES_MAX 8
+#define SHAPES_MAX    9
+#define SHAPES_SIMPLE 4 /* the first, of which all is known */
 
 /* LOOKUP: one lookup and nothing else, so that what becomes of each request can be foretold.
- * CACHE: a cache above one lookup. RACE: one fan-out. TREE: any stages. */
-enum shape_kind { SHAPE_LOOKUP, SHAPE_CACHE, SHAPE_RACE, SHAPE_TREE };
+ * CACHE: a cache above one lookup. RACE: one fan-out. GATE: a lookup, and another under a
+ * condition. TREE: any stages. */
+enum shape_kind { SHAPE_LOOKUP, SHAPE_CACHE, SHAPE_RACE, SHAPE_GATE, SHAPE_TREE };
 
 /* What a fan-out waits for. */
 struct race {
@@ -28,6 +30,15 @@ struct race {
 	bool partial;
 	bool lowest; /* the best is given, by its run */
 	bool highest;
+};
+
+/* For whom the second lookup of a GATE runs: with that n, or one that is greater or less; or whose
+ * key is that; or whose l has (or has not) any elements. */
+enum gate_kind { GATE_EQUALS, GATE_ABOVE, GATE_BELOW, GATE_KEY, GATE_PRESENT, GATE_ABSENT };
+
+struct gate {
+	enum gate_kind kind;
+	uint32_t number;
 };
 
 /* A pipeline, and all that it calls. */
@@ -45,6 +56,7 @@ struct shape {
 	uint64_t waiters;
 	uint64_t missing_ttl; /* of a CACHE */
 	struct race race;     /* of a RACE; of a TREE the latest that was written */
+	struct gate gate;     /* likewise */
 };
 
 struct configuration {

@@ -99,7 +99,7 @@ static struct planned some_request(const struct plan *plan, uint32_t number, str
 			.budget_ms = some_budget(random),
 	};
 	if (per_thousand(random, 300))
-		request.shape = (uint32_t)random_below(random, 3);
+		request.shape = (uint32_t)random_below(random, SHAPES_SIMPLE);
 	if (per_thousand(random, 5))
 		request.shape = (uint32_t)plan->configuration.shape_count;
 	if (number > 0 && per_thousand(random, 60)) {

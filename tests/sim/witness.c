@@ -565,16 +565,19 @@ static void check_body(struct witness *witness, uint32_t number, const struct wi
 {
 	static const char head[] = "\"run\":";
 	const char *at = reply->body.data;
-	const char *end = at + reply->body.size;
+	const char *end = at ? at + reply->body.size : NULL; /* a condition may leave no value */
 	if (reply->partial)
 		coverage_meet(witness->coverage, MET_PARTIAL);
-	else if (memmem(at, reply->body.size, "$missing", 8))
+	else if (at && memmem(at, reply->body.size, "$missing", 8))
 		witness_complain(witness, "request %" PRIu32 " got a part for the whole", number);
+	if (!at)
+		witness_gate_gave(witness, number, 0);
 	while (at && (at = memmem(at, (size_t)(end - at), head, sizeof(head) - 1)) != NULL) {
 		at += sizeof(head) - 1;
 		uint32_t run = (uint32_t)strtoul(at, NULL, 10);
 		check_value(witness, number, run);
 		witness_race_gave(witness, number, run);
+		witness_gate_gave(witness, number, run);
 	}
 }
 

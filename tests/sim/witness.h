@@ -66,6 +66,7 @@ struct seen_run {
 	uint32_t request; /* or NOBODY: it is a flight's */
 	uint64_t ended;	  /* 0: not yet */
 	bool good;
+	bool gated; /* it was started under a condition */
 };
 
 /* One query: how often it runs. */
@@ -202,6 +203,12 @@ void witness_race_ended(struct witness *witness, uint32_t number);
 void witness_race_waits(struct witness *witness, uint32_t number);
 /* It has given a value of that run. */
 void witness_race_gave(struct witness *witness, uint32_t number, uint32_t run);
+
+/* witness_gate.c: what runs under a condition. */
+void witness_gate_started(struct witness *witness, const struct scripted_job *job, uint32_t run,
+		uint32_t number);
+/* It has given a value of that run; 0: it has given none. */
+void witness_gate_gave(struct witness *witness, uint32_t number, uint32_t run);
 
 /* When all is over. */
 void witness_check_end(struct witness *witness);

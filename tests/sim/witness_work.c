@@ -73,13 +73,14 @@ static void check_stack(struct witness *witness)
 		witness_complain(witness, "the stack is %zu bytes deep", used);
 }
 
-/* A LOOKUP's or CACHE's path begins with its pipeline's name. */
+/* A LOOKUP's or CACHE's path begins with its pipeline's name. A GATE's second lookup is reached in
+ * another order than its requests came in. */
 static uint32_t shape_of(const struct witness *witness, struct text path)
 {
 	const struct configuration *configuration = &witness->plan->configuration;
 	for (uint32_t i = 0; i < configuration->shape_count; i++) {
 		struct text name = text_of(configuration->shapes[i].name);
-		if (configuration->shapes[i].kind != SHAPE_TREE && path.size > name.size &&
+		if (configuration->shapes[i].kind < SHAPE_GATE && path.size > name.size &&
 				memcmp(path.data, name.data, name.size) == 0 &&
 				path.data[name.size] == '/')
 			return i;
@@ -154,7 +155,10 @@ uint32_t witness_job_started(struct witness *witness, const struct scripted_job 
 		check_order(witness, query, request);
 	else if (!scripted_job_value(job, TEXT("n")))
 		check_one_run(witness, job, key);
-	return add_run(witness, key, request);
+	uint32_t run = add_run(witness, key, request);
+	if (request != NOBODY)
+		witness_gate_started(witness, job, run, request);
+	return run;
 }
 
 uint32_t witness_ask_started(struct witness *witness, const struct scripted_ask *ask)

@@ -283,6 +283,46 @@ static void test_resources(void **state)
 	taken(warned);
 }
 
+#define WHEN(options) P "    - when: " options "\n"
+
+static void test_conditions(void **state)
+{
+	static const struct written bad[] = {
+			{WHEN("@{value: '${x}', steps: [" UNUSED_SQL "]}"),
+					"\"when\" needs one of \"present\", \"equals\", \"above\" "
+					"and "
+					"\"below\"\n"},
+			{WHEN("{value: '${x}', below: @3, equals: 3, steps: [" UNUSED_SQL "]}"),
+					"there is a condition already: \"equals\"\n"},
+			{WHEN("{value: '${x}', above: @a, steps: [" UNUSED_SQL "]}"),
+					"expected a number, or ${path}\n"},
+			{WHEN("{value: '${x}', below: @'3', steps: [" UNUSED_SQL "]}"),
+					"expected a number, or ${path}\n"},
+			{WHEN("{value: '${x}', below: @'3${x}', steps: [" UNUSED_SQL "]}"),
+					"expected a number, or ${path}\n"},
+			{WHEN("{value: '${x}', present: true, steps: @[]}"),
+					"\"steps\": expected at least 1 of them, not 0\n"},
+			{P CACHE("x", "when: {value: @'${x}', present: true, steps: [" UNUSED_SQL
+				      "]}"),
+					"\"miss\" reads \"x\", which \"key\" does not hold: "
+					"requests with "
+					"other values would share its answer; put ${x} into the "
+					"key\n"},
+			{P CACHE("'${x}'", "when: {value: '${x}', equals: @'${y}', steps: "
+					   "[" UNUSED_SQL "]}"),
+					"\"miss\" reads \"y\", which \"key\" does not hold: "
+					"requests with "
+					"other values would share its answer; put ${y} into the "
+					"key\n"},
+			{WHEN("{value: 1, present: true, steps: [{" UNUSED_SQL
+			      ", as: v}]}") "    - lookup: {in: catalog, query: @'SELECT :v'}\n"
+					    "    takes: {x: string}\n",
+					"nothing gives the name \"v\"; did you mean \"x\"?\n"},
+			END,
+	};
+	refused(bad);
+}
+
 #define CALL(name, called) "  " name ":\n    steps: [call: " called "]\n"
 #define CIRCLE(a, b)	   "pipelines call each other in a circle: \"" a "\" calls \"" b "\"\n"
 
@@ -410,6 +450,7 @@ int main(void)
 			cmocka_unit_test(test_what_a_miss_reads),
 			cmocka_unit_test(test_keys),
 			cmocka_unit_test(test_resources),
+			cmocka_unit_test(test_conditions),
 			cmocka_unit_test(test_calls),
 			cmocka_unit_test(test_nesting),
 			cmocka_unit_test(test_what_a_run_needs),
