@@ -5,8 +5,8 @@
  * until enough have answered. It answers then; who was not needed any more is cancelled at once and
  * ends on its own.
  *
- * fanout.c asks; fanout_best.c tells which answer is the best; fanout_reply.c makes one outcome of
- * what came.
+ * fanout.c asks; fanout_each.c takes `each` apart; fanout_best.c tells which answer is the best;
+ * fanout_reply.c makes one outcome of what came.
  */
 #include "pipeline/async/gather.h"
 #include "pipeline/stages/stage.h"
@@ -65,6 +65,9 @@ struct fanout_frame {
 
 extern const struct option fanout_options[];
 extern const struct stage_type fanout_type;
+
+/* fanout_each.c: a group for each different element. False: the frame's outcome says why not. */
+bool fanout_spread(struct fanout_frame *frame);
 
 /* fanout_best.c */
 extern const struct option fanout_best_options[];
