@@ -13,71 +13,7 @@
 #include "tests/sim/coverage.h"
 #include "tests/sim/harness.h"
 #include "tests/sim/plan.h"
-
-#define NOBODY UINT32_MAX
-
-/* UNSEEN -> WAITING, or at once -> TOLD (its end was told, its reply has not left) -> LEFT. */
-enum seen_state { UNSEEN, WAITING, TOLD, LEFT };
-
-/* What must become of a request before anything is run for it. */
-enum foretold {
-	FORETOLD_NOTHING,
-	FORETOLD_DRAINING,
-	FORETOLD_UNKNOWN,
-	FORETOLD_TWIN,
-	FORETOLD_LATE
-};
-
-/* What has become of one request of the plan. */
-struct seen {
-	enum seen_state state;
-	enum foretold foretold;
-	uint32_t peer;	     /* the connection that it came by */
-	uint32_t next_of_id; /* an earlier one with this id, or NOBODY */
-	uint32_t place;	     /* among those that wait */
-	uint64_t received;
-	uint64_t deadline;
-	uint64_t arrival; /* among all */
-	uint64_t told;	  /* its place among all ends */
-	uint64_t told_at;
-	enum status status;
-	uint32_t asked; /* of a RACE: sources, */
-	uint32_t good;	/* their answers until it was decided, */
-	uint32_t bad;
-	uint32_t best; /* and the run of the best */
-	bool in_flight;
-	bool drained; /* it was read in a drain */
-	bool held;    /* its reply waits in the outbox */
-	bool first;   /* it started a flight */
-};
-
-struct seen_peer {
-	uint64_t unread_since; /* when its outbox last moved */
-	uint64_t in_flight;
-	uint64_t held;
-	uint64_t latest; /* the place among all ends of the latest whose reply it took, refusals
-			    aside */
-	bool leaving;
-};
-
-/* One run of a job or an ask, by the number that its answer bears. Run 0 is unknown. */
-struct seen_run {
-	uint32_t key;
-	uint32_t request; /* or NOBODY: it is a flight's */
-	uint64_t ended;	  /* 0: not yet */
-	bool good;
-	bool gated; /* it was started under a condition */
-};
-
-/* One query: how often it runs. */
-struct seen_query {
-	const struct query *query;
-	uint32_t concurrency;
-	uint32_t shape; /* the LOOKUP or CACHE that it belongs to; or NOBODY */
-	uint32_t running;
-	uint32_t live;	 /* of them, not cancelled */
-	uint64_t latest; /* arrival of the latest request it was started for */
-};
+#include "tests/sim/seen.h"
 
 #define QUERIES_MAX 256
 
@@ -167,7 +103,7 @@ void witness_gone(struct witness *witness, uint32_t peer, struct text reply);
 void witness_discarded(struct witness *witness, uint32_t peer, struct text reply);
 void witness_stalled(struct witness *witness, uint32_t peer);
 
-/* witness_work.c: jobs and asks. The number of a new run, for its answer. */
+/* Jobs and asks. The number of a new run, for its answer. */
 uint32_t witness_job_started(struct witness *witness, const struct scripted_job *job);
 uint32_t witness_ask_started(struct witness *witness, const struct scripted_ask *ask);
 void witness_job_cancelled(struct witness *witness, const struct scripted_job *job);
@@ -177,38 +113,12 @@ void witness_job_ends(struct witness *witness, const struct scripted_job *job, u
 		enum status status);
 void witness_ask_ends(struct witness *witness, const struct scripted_ask *ask, uint32_t run,
 		enum status status, bool odd);
-void witness_check_work(struct witness *witness);
-/* The query that a LOOKUP or CACHE pipeline runs; NULL until it has run. */
-const struct seen_query *witness_query_of(const struct witness *witness, uint32_t shape);
-/* How many values the caches hold at most. */
-uint64_t witness_cached(const struct world *world);
-/* Whether any job or ask goes on. */
-bool witness_works(const struct witness *witness);
-/* Whether something goes on that such a request can be waiting for. */
-bool witness_may_hope(const struct witness *witness, uint32_t key);
 
 /* A request that waits for that key, or NOBODY. */
 uint32_t witness_waiter(const struct witness *witness, uint32_t key);
 
 /* After a step in which nothing is left to do at this moment. */
 void witness_check(struct witness *witness);
-
-/* witness_race.c: fan-outs of which all is known. */
-void witness_race_asked(struct witness *witness, uint32_t number);
-void witness_race_answered(
-		struct witness *witness, uint32_t number, uint32_t run, bool good, bool odd);
-/* It has ended of itself. */
-void witness_race_ended(struct witness *witness, uint32_t number);
-/* It still waits. */
-void witness_race_waits(struct witness *witness, uint32_t number);
-/* It has given a value of that run. */
-void witness_race_gave(struct witness *witness, uint32_t number, uint32_t run);
-
-/* witness_gate.c: what runs under a condition. */
-void witness_gate_started(struct witness *witness, const struct scripted_job *job, uint32_t run,
-		uint32_t number);
-/* It has given a value of that run; 0: it has given none. */
-void witness_gate_gave(struct witness *witness, uint32_t number, uint32_t run);
 
 /* When all is over. */
 void witness_check_end(struct witness *witness);

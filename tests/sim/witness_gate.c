@@ -5,7 +5,7 @@
  */
 #include <inttypes.h>
 
-#include "tests/sim/witness.h"
+#include "tests/sim/witness_parts.h"
 
 /* NULL: the request is for another shape. */
 static const struct gate *gate_of(const struct witness *witness, uint32_t number)

@@ -6,7 +6,7 @@
  */
 #include <inttypes.h>
 
-#include "tests/sim/witness.h"
+#include "tests/sim/witness_parts.h"
 
 #define MARGIN (3 * WORLD_MS)
 

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 
 #include "tests/sim/checked_cache.h"
-#include "tests/sim/witness.h"
+#include "tests/sim/witness_parts.h"
 
 #define STACK_MAX ((size_t)512 * 1024)
 

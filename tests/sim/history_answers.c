@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What resources answer, when each of their appointments comes.
+ */
+#include "tests/sim/history_parts.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+
+#define FAILURE "it failed" /* its text is borrowed for longer than a row */
+
+struct scripted_database *history_database(struct history *history, uint32_t resource)
+{
+	struct world *world = &history->harness.world;
+	return resource == 0 ? &world->catalog : &world->ledger;
+}
+
+struct scripted_source *history_source(struct history *history, uint32_t resource)
+{
+	struct world *world = &history->harness.world;
+	struct scripted_source *const sources[] = {
+			&world->north, &world->south, &world->east, &world->west};
+	return sources[resource - 2];
+}
+
+static void end_job(struct history *history, const struct appointment *appointment,
+		struct ending ending, const char *text)
+{
+	struct scripted_job *job = scripted_job_find(
+			history_database(history, appointment->resource), appointment->number);
+	if (!job) {
+		coverage_meet(history->coverage, MET_LATE_ANSWER);
+		return;
+	}
+	if (ending.garbled)
+		ending.status = STATUS_INTERNAL;
+	history_tell(history, NULL, "%s.%" PRIu64 " ends: %s %s",
+			history_database(history, appointment->resource)->database.name,
+			appointment->number, status_text(ending.status).data, text);
+	witness_job_ends(&history->witness, job, appointment->run, ending.status);
+	scripted_job_end(job, ending.status, ending.status == STATUS_OK ? text : FAILURE);
+}
+
+static void end_ask(struct history *history, const struct appointment *appointment,
+		struct ending ending, const char *text)
+{
+	struct scripted_ask *ask = scripted_ask_find(
+			history_source(history, appointment->resource), appointment->number);
+	if (!ask) {
+		coverage_meet(history->coverage, MET_LATE_ANSWER);
+		return;
+	}
+	history_tell(history, NULL, "%s.%" PRIu64 " answers: %s %s",
+			history_source(history, appointment->resource)->source.name,
+			appointment->number, status_text(ending.status).data,
+			ending.garbled ? "{\"garbled" : text);
+	witness_ask_ends(&history->witness, ask, appointment->run,
+			ending.garbled ? STATUS_INTERNAL : ending.status, ending.odd);
+	if (ending.garbled)
+		text = "{\"garbled";
+	if (ending.odd)
+		text = "{\"odd\":[]}";
+	scripted_ask_end(ask, ending.status, ending.status == STATUS_OK ? text : FAILURE);
+}
+
+static void keep(struct history *history, struct appointment appointment)
+{
+	struct ending ending = plan_ending(history->plan, appointment.resource, appointment.number);
+	char text[64];
+	history->latest_key = history->witness.runs[appointment.run].key;
+	(void)snprintf(text, sizeof(text), "{\"k\":\"k%" PRIu32 "\",\"run\":%" PRIu32 "}",
+			history->latest_key, appointment.run);
+	if (appointment.resource < 2)
+		end_job(history, &appointment, ending, text);
+	else
+		end_ask(history, &appointment, ending, text);
+}
+
+bool history_keep_next(struct history *history)
+{
+	if (!agenda_next(&history->agenda))
+		return false;
+	keep(history, agenda_take(&history->agenda));
+	return true;
+}

@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/*
+ * What the witness remembers of each thing that it has seen.
+ */
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "pipeline/wire/status.h"
+
+struct query;
+
+#define NOBODY UINT32_MAX
+
+/* UNSEEN -> WAITING, or at once -> TOLD (its end was told, its reply has not left) -> LEFT. */
+enum seen_state { UNSEEN, WAITING, TOLD, LEFT };
+
+/* What must become of a request before anything is run for it. */
+enum foretold {
+	FORETOLD_NOTHING,
+	FORETOLD_DRAINING,
+	FORETOLD_UNKNOWN,
+	FORETOLD_TWIN,
+	FORETOLD_LATE
+};
+
+/* What has become of one request of the plan. */
+struct seen {
+	enum seen_state state;
+	enum foretold foretold;
+	uint32_t peer;	     /* the connection that it came by */
+	uint32_t next_of_id; /* an earlier one with this id, or NOBODY */
+	uint32_t place;	     /* among those that wait */
+	uint64_t received;
+	uint64_t deadline;
+	uint64_t arrival; /* among all */
+	uint64_t told;	  /* its place among all ends */
+	uint64_t told_at;
+	enum status status;
+	uint32_t asked; /* of a RACE: sources, */
+	uint32_t good;	/* their answers until it was decided, */
+	uint32_t bad;
+	uint32_t best; /* and the run of the best */
+	bool in_flight;
+	bool drained; /* it was read in a drain */
+	bool held;    /* its reply waits in the outbox */
+	bool first;   /* it started a flight */
+};
+
+struct seen_peer {
+	uint64_t unread_since; /* when its outbox last moved */
+	uint64_t in_flight;
+	uint64_t held;
+	uint64_t latest; /* the place among all ends of the latest whose reply it took, refusals
+			    aside */
+	bool leaving;
+};
+
+/* One run of a job or an ask, by the number that its answer bears. Run 0 is unknown. */
+struct seen_run {
+	uint32_t key;
+	uint32_t request; /* or NOBODY: it is a flight's */
+	uint64_t ended;	  /* 0: not yet */
+	bool good;
+	bool gated; /* it was started under a condition */
+};
+
+/* One query: how often it runs. */
+struct seen_query {
+	const struct query *query;
+	uint32_t concurrency;
+	uint32_t shape; /* the LOOKUP or CACHE that it belongs to; or NOBODY */
+	uint32_t running;
+	uint32_t live;	 /* of them, not cancelled */
+	uint64_t latest; /* arrival of the latest request it was started for */
+};

@@ -1,0 +1,204 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * How requests come in: what must become of each before anything is run for it, which of them wait,
+ * and, where a pipeline is one lookup or one cache above one, which of them are refused.
+ */
+#include "tests/sim/witness_parts.h"
+
+#include <inttypes.h>
+
+#define ARENA_LARGEST ((size_t)8192) /* of a request that has just begun */
+
+static uint64_t deadline_of(const struct witness *witness, uint32_t number, uint64_t received)
+{
+	const struct configuration *configuration = &witness->plan->configuration;
+	const struct shape *shape = witness_shape(witness, number);
+	uint32_t budget = witness_planned(witness, number)->budget_ms;
+	uint64_t longest = configuration->max_deadline;
+	if (shape && shape->deadline && shape->deadline < longest)
+		longest = shape->deadline;
+	if (budget != NO_BUDGET && budget * WORLD_MS < longest)
+		longest = budget * WORLD_MS;
+	if (budget == NO_BUDGET && shape && !shape->deadline && configuration->deadline < longest)
+		longest = configuration->deadline;
+	return received + longest;
+}
+
+bool witness_has_twin(const struct witness *witness, uint32_t number, bool sure)
+{
+	const struct planned *planned = witness_planned(witness, number);
+	const struct seen *seen = &witness->requests[number];
+	for (uint32_t i = witness->by_id[planned->id]; i != NOBODY;
+			i = witness->requests[i].next_of_id) {
+		const struct seen *other = &witness->requests[i];
+		bool unsure = witness->batching && other->state == TOLD &&
+			      other->told_at == witness_now(witness);
+		bool in_flight = unsure ? !sure : other->in_flight;
+		if (in_flight && i != number && other->peer == seen->peer &&
+				witness_planned(witness, i)->envelope == planned->envelope)
+			return true;
+	}
+	return false;
+}
+
+static enum foretold foretell(const struct witness *witness, uint32_t number)
+{
+	if (witness->requests[number].drained)
+		return FORETOLD_DRAINING;
+	if (!witness_shape(witness, number))
+		return FORETOLD_UNKNOWN;
+	if (witness_has_twin(witness, number, true))
+		return FORETOLD_TWIN;
+	if (witness->requests[number].deadline <= witness_now(witness))
+		return FORETOLD_LATE;
+	return FORETOLD_NOTHING;
+}
+
+/* Whether it hangs on the size of the request's own arena which side of the limit it is on. */
+static bool nearly_full(const struct account *account)
+{
+	return account->used < account->max && account->used + ARENA_LARGEST >= account->max;
+}
+
+static bool may_wait(const struct witness *witness, uint32_t peer)
+{
+	const struct configuration *configuration = &witness->plan->configuration;
+	const struct engine_counts *counts = engine_counts(witness->harness->engine);
+	return witness->in_flight + counts->reaping < configuration->in_flight &&
+	       witness->peers[peer].in_flight < configuration->per_client &&
+	       !account_full(engine_account(witness->harness->engine));
+}
+
+void witness_before_send(struct witness *witness, uint32_t number, uint32_t peer, uint64_t received)
+{
+	const struct planned *planned = witness_planned(witness, number);
+	struct seen *seen = &witness->requests[number];
+	const struct seen_query *query = witness_query_of(witness, planned->shape);
+	seen->peer = peer;
+	seen->received = received;
+	seen->deadline = deadline_of(witness, number, received);
+	seen->arrival = ++witness->arrivals;
+	seen->drained = witness->draining;
+	if (witness->batching)
+		witness->sent[witness->sent_count++] = number;
+	else
+		seen->foretold = foretell(witness, number);
+	seen->next_of_id = witness->by_id[planned->id];
+	witness->by_id[planned->id] = number;
+	witness->before_clear = !witness->batching &&
+				runner_idle(&witness->harness->world.async.runner) &&
+				!nearly_full(engine_account(witness->harness->engine));
+	witness->before_may_wait = witness->batching || may_wait(witness, peer);
+	witness->before_running = query ? query->running : 0;
+	witness->before_waiting = witness_shape(witness, number)
+						  ? witness->waiting_of_shape[planned->shape]
+						  : 0;
+	witness->before_queued = witness->before_waiting - (query ? query->live : 0);
+	coverage_meet(witness->coverage, MET_REQUEST);
+}
+
+void witness_begin_waiting(struct witness *witness, uint32_t number)
+{
+	struct seen *seen = &witness->requests[number];
+	const struct planned *planned = witness_planned(witness, number);
+	seen->state = WAITING;
+	seen->place = (uint32_t)witness->waiting_count;
+	witness->waiting[witness->waiting_count++] = number;
+	witness->waiting_of_key[planned->key]++;
+	witness->waiting_of_shape[planned->shape]++;
+	witness_enter_flight(witness, seen);
+	coverage_meet(witness->coverage, MET_WAITED);
+	if (seen->foretold != FORETOLD_NOTHING)
+		witness_complain(witness, "request %" PRIu32 " runs, though it must be refused",
+				number);
+	if (!witness->before_may_wait)
+		witness_complain(witness, "request %" PRIu32 " waits, though a limit was reached",
+				number);
+}
+
+void witness_stop_waiting(struct witness *witness, uint32_t number)
+{
+	struct seen *seen = &witness->requests[number];
+	const struct planned *planned = witness_planned(witness, number);
+	uint32_t last = witness->waiting[--witness->waiting_count];
+	witness->waiting[seen->place] = last;
+	witness->requests[last].place = seen->place;
+	witness->waiting_of_key[planned->key]--;
+	witness->waiting_of_shape[planned->shape]--;
+}
+
+void witness_catch_up(struct witness *witness, uint32_t until)
+{
+	while (witness->sent_known < witness->sent_count) {
+		uint32_t number = witness->sent[witness->sent_known];
+		struct seen *seen = &witness->requests[number];
+		if (seen->state == UNSEEN)
+			seen->foretold = foretell(witness, number);
+		if (number == until)
+			return;
+		if (seen->state == UNSEEN)
+			witness_begin_waiting(witness, number);
+		witness->sent_known++;
+	}
+}
+
+void witness_begin_batch(struct witness *witness)
+{
+	witness->batching = true;
+}
+
+void witness_end_batch(struct witness *witness)
+{
+	witness_catch_up(witness, NOBODY);
+	witness->batching = false;
+	witness->sent_count = 0;
+	witness->sent_known = 0;
+}
+
+/* One lookup and nothing else: it runs, waits in the queue, or is refused. */
+static void check_lookup(
+		struct witness *witness, uint32_t number, const struct shape *shape, bool refused)
+{
+	bool runs = witness->before_running < shape->concurrency;
+	bool full = !runs && witness->before_queued >= shape->queue;
+	if (refused != (full || !witness->before_may_wait))
+		witness_complain(witness,
+				"request %" PRIu32 " was %s with %" PRIu32 " of %" PRIu32
+				" running and %" PRIu32 " of %" PRIu32 " in the queue",
+				number, refused ? "refused" : "let in", witness->before_running,
+				shape->concurrency, witness->before_queued, shape->queue);
+	if (refused)
+		coverage_meet(witness->coverage,
+				witness->before_may_wait ? MET_QUEUE_FULL : MET_LIMIT);
+}
+
+static void check_cache(
+		struct witness *witness, uint32_t number, const struct shape *shape, bool refused)
+{
+	const struct seen *seen = &witness->requests[number];
+	bool full = witness->before_waiting >= shape->waiters;
+	if (seen->state == WAITING && full)
+		witness_complain(witness, "request %" PRIu32 " is one waiter too many", number);
+	if (refused && !full && witness->before_may_wait)
+		witness_complain(witness,
+				"request %" PRIu32 " was refused as waiter %" PRIu32 " of %" PRIu64,
+				number, witness->before_waiting + 1, shape->waiters);
+}
+
+void witness_after_send(struct witness *witness, uint32_t number)
+{
+	struct seen *seen = &witness->requests[number];
+	const struct shape *shape = witness_shape(witness, number);
+	if (witness->batching)
+		return;
+	if (seen->state == UNSEEN)
+		witness_begin_waiting(witness, number);
+	witness_settle(witness);
+	if (seen->foretold != FORETOLD_NOTHING || !witness->before_clear)
+		return;
+	bool refused = seen->state != WAITING && seen->status == STATUS_RESOURCE_EXHAUSTED;
+	if (shape->kind == SHAPE_LOOKUP)
+		check_lookup(witness, number, shape, refused);
+	else if (shape->kind == SHAPE_CACHE)
+		check_cache(witness, number, shape, refused);
+}

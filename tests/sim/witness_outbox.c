@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What is in flight, and replies that wait for clients who do not read.
+ */
+#include "tests/sim/witness_parts.h"
+
+#include <inttypes.h>
+
+void witness_enter_flight(struct witness *witness, struct seen *seen)
+{
+	seen->in_flight = true;
+	witness->in_flight++;
+	witness->peers[seen->peer].in_flight++;
+}
+
+void witness_leave(struct witness *witness, struct seen *seen)
+{
+	struct seen_peer *peer = &witness->peers[seen->peer];
+	seen->state = LEFT;
+	if (seen->in_flight) {
+		witness->in_flight--;
+		peer->in_flight--;
+		seen->in_flight = false;
+	}
+	if (seen->held) {
+		seen->held = false;
+		peer->held--;
+		peer->unread_since = witness_now(witness);
+	}
+}
+
+bool witness_is_refusal(const struct seen *seen)
+{
+	return seen->foretold != FORETOLD_NOTHING || seen->status == STATUS_RESOURCE_EXHAUSTED ||
+	       seen->status == STATUS_INVALID_ARGUMENT;
+}
+
+bool witness_is_kept(const struct witness *witness, const struct seen *seen)
+{
+	return seen->in_flight ||
+	       (!witness_is_refusal(seen) &&
+			       witness->peers[seen->peer].in_flight <
+					       witness->plan->configuration.per_client);
+}
+
+void witness_hold(struct witness *witness, uint32_t number)
+{
+	struct seen *seen = &witness->requests[number];
+	struct seen_peer *peer = &witness->peers[seen->peer];
+	seen->held = true;
+	if (!seen->in_flight && witness_is_refusal(seen))
+		witness_complain(witness, "the refusal of %" PRIu32 " is kept", number);
+	if (!seen->in_flight)
+		witness_enter_flight(witness, seen);
+	if (peer->held++ == 0)
+		peer->unread_since = witness_now(witness);
+	coverage_meet(witness->coverage, MET_HELD);
+}
+
+void witness_settle(struct witness *witness)
+{
+	for (size_t i = 0; i < witness->unsettled_count; i++) {
+		const struct seen *seen = &witness->requests[witness->unsettled[i]];
+		if (seen->state == TOLD && !seen->held)
+			witness_hold(witness, witness->unsettled[i]);
+	}
+	witness->unsettled_count = 0;
+}
+
+uint64_t witness_count_in_flight(const struct witness *witness, uint32_t peer)
+{
+	uint64_t count = witness->peers[peer].in_flight;
+	for (size_t i = 0; i < witness->unsettled_count; i++) {
+		const struct seen *seen = &witness->requests[witness->unsettled[i]];
+		count += seen->peer == peer && seen->state == TOLD && !seen->in_flight;
+	}
+	for (size_t i = witness->sent_known; i < witness->sent_count; i++) {
+		const struct seen *seen = &witness->requests[witness->sent[i]];
+		count += seen->peer == peer && seen->state == UNSEEN;
+	}
+	return count;
+}
+
+bool witness_is_going(struct witness *witness, uint32_t number)
+{
+	struct seen_peer *peer = &witness->peers[number];
+	uint64_t patience = witness->plan->configuration.client_stall;
+	if (peer->held > 0 && peer->unread_since + patience <= witness_now(witness))
+		peer->leaving = true;
+	return peer->leaving || witness->dropping;
+}
+
+void witness_stalled(struct witness *witness, uint32_t peer)
+{
+	if (!witness->peers[peer].leaving)
+		witness_complain(witness, "a client is let go of that has not stalled");
+	coverage_meet(witness->coverage, MET_STALL);
+	witness_after_leave(witness, peer);
+}
+
+void witness_before_leave(struct witness *witness, uint32_t peer)
+{
+	witness->peers[peer].leaving = true;
+}
+
+void witness_after_leave(struct witness *witness, uint32_t peer)
+{
+	witness->peers[peer].leaving = false;
+	if (witness->peers[peer].in_flight > 0)
+		witness_complain(witness, "a request outlived its client");
+}
+
+void witness_check_outboxes(struct witness *witness)
+{
+	uint64_t patience = witness->plan->configuration.client_stall + TICK_NS;
+	for (uint32_t i = 0; i < witness->harness->peer_count; i++) {
+		const struct seen_peer *peer = &witness->peers[i];
+		if (peer->held > 0 && peer->unread_since + patience <= witness_now(witness))
+			witness_complain(witness, "a client that does not read is kept");
+	}
+}

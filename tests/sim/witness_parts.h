@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/*
+ * What the parts of the witness share, file by file.
+ *
+ * A file that watches something new (a stage, a pattern) is called by those that see it happen:
+ * witness_end.c when a request ends, witness_reply.c when a reply leaves, witness_work.c when jobs
+ * and asks start and end, witness_check() after each step. What it remembers is a struct of its own
+ * in seen.h.
+ */
+#include "tests/sim/witness.h"
+
+#define TICK_NS (UINT64_C(1) << 19) /* of the timing wheel: what is due is met within one */
+
+static inline uint64_t witness_now(const struct witness *witness)
+{
+	return witness->harness->world.async.now;
+}
+
+static inline const struct planned *witness_planned(const struct witness *witness, uint32_t number)
+{
+	return &witness->plan->requests[number];
+}
+
+/* NULL: it names no pipeline. */
+static inline const struct shape *witness_shape(const struct witness *witness, uint32_t number)
+{
+	const struct configuration *configuration = &witness->plan->configuration;
+	uint32_t shape = witness_planned(witness, number)->shape;
+	return shape < configuration->shape_count ? &configuration->shapes[shape] : NULL;
+}
+
+/* witness_entry.c */
+/*
+ * Whether a request in flight has the same connection, envelope and id. One that was answered in
+ * this batch may be in flight or not: its reply had not been refused when the twin was looked at,
+ * or it had. sure: such a one is none.
+ */
+bool witness_has_twin(const struct witness *witness, uint32_t number, bool sure);
+/* It waits, and waits no longer. */
+void witness_begin_waiting(struct witness *witness, uint32_t number);
+void witness_stop_waiting(struct witness *witness, uint32_t number);
+/* What becomes of those that were read before a request, or (NOBODY) of all, is known now. */
+void witness_catch_up(struct witness *witness, uint32_t until);
+
+/* witness_outbox.c */
+void witness_enter_flight(struct witness *witness, struct seen *seen);
+/* Its reply has been taken, or never will be. */
+void witness_leave(struct witness *witness, struct seen *seen);
+/* Its reply waits in the outbox. */
+void witness_hold(struct witness *witness, uint32_t number);
+bool witness_is_refusal(const struct seen *seen);
+/* Whether a reply that can't leave goes to the outbox, rather than being dropped. */
+bool witness_is_kept(const struct witness *witness, const struct seen *seen);
+/* Whether a client is being let go of: it has disconnected, or has not read for too long. */
+bool witness_is_going(struct witness *witness, uint32_t number);
+/* How many of a peer's may be in flight, with those that may have been started by now, or whose
+ * replies may have gone behind its outbox. */
+uint64_t witness_count_in_flight(const struct witness *witness, uint32_t peer);
+void witness_check_outboxes(struct witness *witness);
+
+/* witness_work.c */
+/* The query that a LOOKUP or CACHE pipeline runs; NULL until it has run. */
+const struct seen_query *witness_query_of(const struct witness *witness, uint32_t shape);
+/* How many values the caches hold at most. */
+uint64_t witness_cached(const struct world *world);
+/* Whether any job or ask goes on. */
+bool witness_works(const struct witness *witness);
+/* Whether something goes on that such a request can be waiting for. */
+bool witness_may_hope(const struct witness *witness, uint32_t key);
+void witness_check_work(struct witness *witness);
+
+/* witness_race.c: fan-outs of which all is known. */
+void witness_race_asked(struct witness *witness, uint32_t number);
+void witness_race_answered(
+		struct witness *witness, uint32_t number, uint32_t run, bool good, bool odd);
+/* It has ended of itself. */
+void witness_race_ended(struct witness *witness, uint32_t number);
+/* It still waits. */
+void witness_race_waits(struct witness *witness, uint32_t number);
+/* It has given a value of that run. */
+void witness_race_gave(struct witness *witness, uint32_t number, uint32_t run);
+
+/* witness_gate.c: what runs under a condition. */
+void witness_gate_started(struct witness *witness, const struct scripted_job *job, uint32_t run,
+		uint32_t number);
+/* It has given a value of that run; 0: it has given none. */
+void witness_gate_gave(struct witness *witness, uint32_t number, uint32_t run);
+
+/* witness_rest.c: what is left alive, after each step and when nothing goes on. */
+void witness_check_permits(struct witness *witness);
+void witness_check_rest(struct witness *witness);

@@ -1,0 +1,145 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What each reply answers, and what stands in it.
+ */
+#include "tests/sim/witness_parts.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "pipeline/wire/wire.h"
+
+/* The request that a reply is for: told, its reply has not left. Of twins the one that was told
+ * first, or last. NOBODY: there is none. */
+static uint32_t awaits(const struct witness *witness, uint32_t peer, const char *envelope,
+		const struct wire_reply *reply, bool last)
+{
+	uint32_t found = NOBODY;
+	uint32_t id = (uint32_t)strtoul(reply->id.data + 1, NULL, 10);
+	for (uint32_t i = witness->by_id[id]; i != NOBODY; i = witness->requests[i].next_of_id) {
+		const struct seen *seen = &witness->requests[i];
+		bool fits = seen->state == TOLD && seen->peer == peer &&
+			    seen->status == reply->status &&
+			    reply->us == (seen->told_at - seen->received) / 1000 &&
+			    reply->duplicate == (seen->foretold == FORETOLD_TWIN);
+		if (!fits || (envelope && witness_planned(witness, i)->envelope !=
+							     (*envelope != '\0')))
+			continue;
+		if (found == NOBODY || (seen->told > witness->requests[found].told) == last)
+			found = i;
+	}
+	return found;
+}
+
+/* The request that a reply is for, NOBODY for what answers no request of the plan. */
+static uint32_t find(struct witness *witness, uint32_t peer, const char *envelope, struct text text,
+		bool last, struct wire_reply *ret_reply)
+{
+	if (wire_parse_reply(text, ret_reply)) {
+		witness_complain(witness, "what is sent is no reply");
+		return NOBODY;
+	}
+	if (!ret_reply->id.data || ret_reply->id.data[0] != 'r')
+		return NOBODY;
+	uint32_t number = awaits(witness, peer, envelope, ret_reply, last);
+	if (number == NOBODY)
+		witness_complain(witness, "a reply %.*s that nobody awaits",
+				TEXT_ARG(ret_reply->id));
+	return number;
+}
+
+/* Each value in a body says which run gave it. */
+static void check_value(struct witness *witness, uint32_t number, uint32_t run)
+{
+	const struct planned *planned = witness_planned(witness, number);
+	const struct seen *seen = &witness->requests[number];
+	const struct seen_run *from = &witness->runs[run];
+	const struct shape *shape = witness_shape(witness, number);
+	/* What is kept begins to age when all of it is there. */
+	uint64_t oldest = shape->ttl;
+	if (shape->kind == SHAPE_TREE)
+		oldest += shape->caches * witness->plan->configuration.max_deadline;
+	if (run >= witness->run_count || !from->good || from->ended > seen->told_at)
+		witness_complain(witness, "request %" PRIu32 " got a value that nobody gave",
+				number);
+	else if (from->key != planned->key || (from->request != NOBODY && from->request != number))
+		witness_complain(witness, "request %" PRIu32 " got the value of another", number);
+	else if (from->ended < seen->received && seen->told_at - from->ended >= oldest)
+		witness_complain(
+				witness, "request %" PRIu32 " got a value that is too old", number);
+}
+
+static void check_body(struct witness *witness, uint32_t number, const struct wire_reply *reply)
+{
+	static const char head[] = "\"run\":";
+	const char *at = reply->body.data;
+	const char *end = at ? at + reply->body.size : NULL; /* a condition may leave no value */
+	if (reply->partial)
+		coverage_meet(witness->coverage, MET_PARTIAL);
+	else if (at && memmem(at, reply->body.size, "$missing", 8))
+		witness_complain(witness, "request %" PRIu32 " got a part for the whole", number);
+	if (!at)
+		witness_gate_gave(witness, number, 0);
+	while (at && (at = memmem(at, (size_t)(end - at), head, sizeof(head) - 1)) != NULL) {
+		at += sizeof(head) - 1;
+		uint32_t run = (uint32_t)strtoul(at, NULL, 10);
+		check_value(witness, number, run);
+		witness_race_gave(witness, number, run);
+		witness_gate_gave(witness, number, run);
+	}
+}
+
+void witness_replied(struct witness *witness, uint32_t peer, struct text envelope, struct text text)
+{
+	struct wire_reply reply;
+	uint32_t number = find(witness, peer, envelope.size > 0 ? "e" : "", text, false, &reply);
+	if (number == NOBODY)
+		return;
+	struct seen *seen = &witness->requests[number];
+	if (seen->in_flight || !witness_is_refusal(seen)) {
+		if (seen->told < witness->peers[peer].latest)
+			witness_complain(witness, "reply %" PRIu32 " overtook another", number);
+		witness->peers[peer].latest = seen->told;
+	}
+	if (reply.status == STATUS_OK)
+		check_body(witness, number, &reply);
+	if (reply.status == STATUS_RESOURCE_EXHAUSTED && reply.retry_ms == 0)
+		witness_complain(witness, "reply %" PRIu32 " says no retry_ms", number);
+	witness_leave(witness, seen);
+}
+
+void witness_refused(struct witness *witness, uint32_t peer, struct text text)
+{
+	struct wire_reply reply;
+	uint32_t number = find(witness, peer, NULL, text, false, &reply);
+	if (number == NOBODY)
+		return;
+	const struct seen *seen = &witness->requests[number];
+	bool is_full = witness->peers[peer].in_flight >= witness->plan->configuration.per_client;
+	if (!seen->held && (seen->in_flight || !(is_full || witness_is_refusal(seen))))
+		witness_hold(witness, number);
+}
+
+void witness_gone(struct witness *witness, uint32_t peer, struct text text)
+{
+	struct wire_reply reply;
+	uint32_t number = find(witness, peer, NULL, text, false, &reply);
+	if (number != NOBODY)
+		witness_leave(witness, &witness->requests[number]);
+}
+
+void witness_discarded(struct witness *witness, uint32_t peer, struct text text)
+{
+	struct wire_reply reply;
+	uint32_t number = find(witness, peer, NULL, text, true, &reply);
+	if (number == NOBODY)
+		return;
+	struct seen *seen = &witness->requests[number];
+	bool going = witness_is_going(witness, seen->peer);
+	if (!going && !witness_is_refusal(seen) &&
+			witness_count_in_flight(witness, seen->peer) <=
+					witness->plan->configuration.per_client)
+		witness_complain(witness, "reply %" PRIu32 " was dropped without need", number);
+	witness_leave(witness, seen);
+}
