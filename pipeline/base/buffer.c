@@ -175,6 +175,23 @@ void buffer_append_json_string(struct buffer *buffer, struct text t)
 	buffer_append_char(buffer, '"');
 }
 
+static bool is_unreserved(unsigned char c)
+{
+	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+	       c == '-' || c == '.' || c == '_' || c == '~';
+}
+
+void buffer_append_percent(struct buffer *buffer, struct text t)
+{
+	for (size_t i = 0; i < t.size; i++) {
+		unsigned char c = (unsigned char)t.data[i];
+		if (is_unreserved(c))
+			buffer_append_char(buffer, t.data[i]);
+		else
+			buffer_append_format(buffer, "%%%02X", c);
+	}
+}
+
 char *format_u64(char *at, uint64_t number)
 {
 	char digits[20];

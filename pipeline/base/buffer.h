@@ -44,5 +44,9 @@ void buffer_append_format(struct buffer *buffer, const char *format, ...)
 /* t as a JSON string with its quotes; bytes that are not UTF-8 become U+FFFD. */
 void buffer_append_json_string(struct buffer *buffer, struct text t);
 
+/* t as it stands in a URL: all but letters, digits, `-`, `.`, `_` and `~` percent-encoded (RFC
+ * 3986, 2.3), so that it neither begins nor ends a part of it. */
+void buffer_append_percent(struct buffer *buffer, struct text t);
+
 /* Writes number in decimal at `at`, which has room for 20 bytes, and returns the end. */
 char *format_u64(char *at, uint64_t number);

@@ -108,6 +108,9 @@ const char *json_kind_name(enum json_kind kind);
 /* Appends the characters of a JSON string (raw has its quotes) with escapes undone. */
 void json_append_unescaped(struct buffer *buffer, struct text raw);
 
+/* The same, percent-encoded. */
+void json_append_percent(struct buffer *buffer, struct text raw);
+
 /* Appends a JSON string (raw has its quotes) again, in the one spelling that each string of
  * characters has here. */
 void json_append_normal(struct buffer *buffer, struct text raw);

@@ -160,28 +160,36 @@ static void append_spelled(struct buffer *buffer, struct text character)
 	}
 }
 
-/* Appends the inside of a string; each character that was an escape by `append`. */
-static void append_inside(struct buffer *buffer, struct text raw,
-		void (*append)(struct buffer *, struct text))
+typedef void (*append_fn)(struct buffer *buffer, struct text t);
+
+/* Appends the inside of a string: what stands as it is by `plain`, each character that was an
+ * escape by `escaped`. */
+static void append_inside(
+		struct buffer *buffer, struct text raw, append_fn plain, append_fn escaped)
 {
 	const char *at = raw.data + 1;
 	const char *end = raw.data + raw.size - 1;
 	while (at < end) {
 		const char *backslash = memchr(at, '\\', (size_t)(end - at));
 		const char *stop = backslash ? backslash : end;
-		buffer_append(buffer, (struct text){at, (size_t)(stop - at)});
+		plain(buffer, (struct text){at, (size_t)(stop - at)});
 		at = stop;
 		if (at < end) {
 			char character[4];
 			size_t size = undo_escape(&at, end, character);
-			append(buffer, (struct text){character, size});
+			escaped(buffer, (struct text){character, size});
 		}
 	}
 }
 
 void json_append_unescaped(struct buffer *buffer, struct text raw)
 {
-	append_inside(buffer, raw, buffer_append);
+	append_inside(buffer, raw, buffer_append, buffer_append);
+}
+
+void json_append_percent(struct buffer *buffer, struct text raw)
+{
+	append_inside(buffer, raw, buffer_append_percent, buffer_append_percent);
 }
 
 /*
@@ -191,6 +199,6 @@ void json_append_unescaped(struct buffer *buffer, struct text raw)
 void json_append_normal(struct buffer *buffer, struct text raw)
 {
 	buffer_append_char(buffer, '"');
-	append_inside(buffer, raw, append_spelled);
+	append_inside(buffer, raw, buffer_append, append_spelled);
 	buffer_append_char(buffer, '"');
 }

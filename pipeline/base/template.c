@@ -278,19 +278,29 @@ static bool find(const struct path *path, template_resolve_fn resolve, void *use
 	return true;
 }
 
+static bool is_scalar(enum json_kind kind)
+{
+	return kind == JSON_STRING || kind == JSON_NUMBER || kind == JSON_TRUE ||
+	       kind == JSON_FALSE;
+}
+
 /* False if such a value may not stand there. */
 static bool append_value(struct buffer *buffer, struct text raw, enum template_use use)
 {
+	static void (*const append_string[])(struct buffer *, struct text) = {
+			[TEMPLATE_TEXT] = json_append_unescaped,
+			[TEMPLATE_URL] = json_append_percent,
+			[TEMPLATE_KEY] = json_append_normal,
+	};
 	enum json_kind kind = json_kind_of(raw);
-	bool key = use == TEMPLATE_KEY;
-	if (kind == JSON_STRING && key)
-		json_append_normal(buffer, raw);
-	else if (kind == JSON_STRING)
-		json_append_unescaped(buffer, raw);
-	else if (key || kind == JSON_NUMBER || kind == JSON_TRUE || kind == JSON_FALSE)
-		buffer_append(buffer, raw);
-	else
+	if (use != TEMPLATE_KEY && !is_scalar(kind))
 		return false;
+	if (kind == JSON_STRING)
+		append_string[use](buffer, raw);
+	else if (use == TEMPLATE_URL)
+		buffer_append_percent(buffer, raw); /* 1e+5 has a plus */
+	else
+		buffer_append(buffer, raw);
 	return true;
 }
 

@@ -48,6 +48,7 @@ struct template
 /* Where a rendered value lands, which says how it is escaped. */
 enum template_use {
 	TEMPLATE_TEXT, /* a string stands bare, a number or boolean as written, nothing else may */
+	TEMPLATE_URL,  /* the same, percent-encoded */
 	TEMPLATE_KEY,  /* every value as its JSON text, strings in their normal spelling */
 };
 

@@ -57,6 +57,21 @@ static void check_value(const struct template *template, struct value *body)
 	must(render(template, TEMPLATE_KEY, body).data || !text.data);
 }
 
+/* In a URL a value stands where a text may, and adds nothing that means something there. */
+static void check_url(const struct template *template, struct value *body)
+{
+	struct text text = render(template, TEMPLATE_TEXT, body);
+	struct text url = render(template, TEMPLATE_URL, body);
+	must(!text.data == !url.data);
+	if (!url.data || !template_is_path(template))
+		return;
+	for (size_t i = 0; i < url.size; i++)
+		must(memchr("%-._~", url.data[i], 5) ||
+				(url.data[i] >= '0' && url.data[i] <= '9') ||
+				(url.data[i] >= 'A' && url.data[i] <= 'Z') ||
+				(url.data[i] >= 'a' && url.data[i] <= 'z'));
+}
+
 /* What a value is, apart from how its strings are spelled. Absent where there is none. */
 static struct text meaning(const struct template *path, struct value *body)
 {
@@ -116,6 +131,7 @@ static void check(struct input input)
 	must(!template->constant.data || is_json(template->constant));
 	check_value(template, &one);
 	check_value(template, &other);
+	check_url(template, &one);
 	check_key(template, &one, &other);
 }
 

@@ -285,14 +285,29 @@ static void test_rendered_as_key(void **state)
 			"\"\\\\u0062\" \"b\" 1");
 }
 
+static void test_rendered_in_a_url(void **state)
+{
+	body = value_of(TEXT(BODY));
+	assert_rendered("http://a:1/${s}?n=${n}&t=${t}&e=${e}", TEMPLATE_URL,
+			"http://a:1/ab%2F%22?n=-1.50&t=true&e=");
+	/* Only what RFC 3986 calls unreserved stands bare; a number's plus would be a space. */
+	assert_rendered("${no | \"AZaz09-._~ !#$%&'()*+,/:;=?@[]\\n\"}", TEMPLATE_URL,
+			"AZaz09-._~%20%21%23%24%25%26%27%28%29%2A%2B%2C%2F%3A%3B%3D%3F%40%5B%5D%"
+			"0A");
+	assert_rendered("${no | 1e+5}/${no | \"\\ud83d\\ude00\xc3\xa9\"}", TEMPLATE_URL,
+			"1e%2B5/%F0%9F%98%80%C3%A9");
+}
+
 static void assert_not_rendered(const char *text, const char *path, const char *message)
 {
 	struct buffer buffer;
 	buffer_init(&buffer);
-	assert_false(template_render(
-			compile(text), TEMPLATE_TEXT, resolve, &arena, &buffer, &error));
-	assert_text(error.path->whole, path);
-	assert_string_equal(error.message, message);
+	for (enum template_use use = TEMPLATE_TEXT; use <= TEMPLATE_URL; use++) {
+		error = (struct template_error){NULL, NULL};
+		assert_false(template_render(compile(text), use, resolve, &arena, &buffer, &error));
+		assert_text(error.path->whole, path);
+		assert_string_equal(error.message, message);
+	}
 	buffer_deinit(&buffer);
 }
 
@@ -422,6 +437,7 @@ int main(void)
 			TEST(test_is_separated),
 			TEST(test_rendered_as_text),
 			TEST(test_rendered_as_key),
+			TEST(test_rendered_in_a_url),
 			TEST(test_what_may_not_stand_in_text),
 			TEST(test_a_missing_path_in_a_key),
 			TEST(test_as_a_value),
