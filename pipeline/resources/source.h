@@ -10,6 +10,7 @@
 
 #include "pipeline/async/frame.h"
 #include "pipeline/base/json.h"
+#include "pipeline/base/template.h"
 #include "pipeline/base/text.h"
 
 struct arena;
@@ -18,6 +19,16 @@ struct source;
 
 /* What is kept back of the time that remains when it is handed on, for the way back. */
 #define SOURCE_MARGIN_NS (2 * UINT64_C(1000000))
+
+/*
+ * What a source wants filled in anew for each question besides `target` and `body`: its URL, a
+ * header. The template is the source's; its names are those that the asking fan-out sees, and are
+ * checked for each that asks it.
+ */
+struct source_template {
+	const struct template *written;
+	enum template_use use;
+};
 
 /*
  * One question. A frame that the driver made: OK with the source's value, in arena and already
@@ -33,6 +44,7 @@ struct ask {
 			       the frame has ended */
 	struct text body;   /* absent: none */
 	struct text trace;  /* absent: none */
+	const struct text *texts; /* the source's templates, filled in */
 };
 
 struct source_ops {
@@ -62,5 +74,9 @@ struct source {
 	struct text target;		  /* the default for a fan-out that names none */
 	const struct option_map *body;	  /* templates of the default body; NULL: what the fan-out
 					     gives by itself */
+	const struct source_template *templates;
+	uint32_t template_count;
+	bool without_target; /* it would mean nothing to it: asks have none */
+	bool without_body;   /* the same */
 	struct source_stats stats;
 };

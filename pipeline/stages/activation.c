@@ -93,15 +93,21 @@ bool names_value_if_any(struct names *names, const struct template *template, st
 	return !names->out_of_memory || fail(names, &error, ret_outcome);
 }
 
-bool names_key(struct names *names, const struct template *template, struct text *ret,
-		struct outcome *ret_outcome)
+bool names_text(struct names *names, const struct template *template, enum template_use use,
+		struct text *ret, struct outcome *ret_outcome)
 {
 	struct template_error error = {NULL, NULL};
 	struct buffer buffer;
 	buffer_init_arena(&buffer, names->run->arena);
-	bool made = template_render(template, TEMPLATE_KEY, names_resolve, names, &buffer, &error);
+	bool made = template_render(template, use, names_resolve, names, &buffer, &error);
 	*ret = buffer_text(&buffer);
 	return (made && !names->out_of_memory) || fail(names, &error, ret_outcome);
+}
+
+bool names_key(struct names *names, const struct template *template, struct text *ret,
+		struct outcome *ret_outcome)
+{
+	return names_text(names, template, TEMPLATE_KEY, ret, ret_outcome);
 }
 
 bool names_object(struct names *names, const struct template_map *map, struct value *ret,

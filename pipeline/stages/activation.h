@@ -53,10 +53,12 @@ struct names {
  */
 bool names_resolve(void *user, const struct path *path, struct value *ret);
 
-/* A template as one value, or as the text of a key, in the run's arena. False: *ret_outcome is why.
- */
+/* A template as one value, as text, or as the text of a key, in the run's arena. False:
+ * *ret_outcome is why. */
 bool names_value(struct names *names, const struct template *template, struct value *ret,
 		struct outcome *ret_outcome);
+bool names_text(struct names *names, const struct template *template, enum template_use use,
+		struct text *ret, struct outcome *ret_outcome);
 bool names_key(struct names *names, const struct template *template, struct text *ret,
 		struct outcome *ret_outcome);
 

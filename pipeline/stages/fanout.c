@@ -56,49 +56,25 @@ static bool lay_groups(struct fanout_frame *self)
 	return true;
 }
 
-static bool ask_body(const struct fanout_source *source, struct names *names, struct text each_name,
-		struct text *ret, struct outcome *ret_outcome)
-{
-	struct value value;
-	if (source->has_body) {
-		if (!names_object(names, &source->body, &value, ret_outcome))
-			return false;
-		*ret = value.text;
-	} else if (names->each_slot == SLOT_UNBOUND) {
-		*ret = names->activation->body.text;
-	} else {
-		struct buffer buffer;
-		buffer_init_arena(&buffer, names->run->arena);
-		buffer_append_char(&buffer, '{');
-		buffer_append_json_string(&buffer, each_name);
-		buffer_append_char(&buffer, ':');
-		buffer_append(&buffer, names->each.text);
-		buffer_append_char(&buffer, '}');
-		*ret = buffer_text(&buffer);
-		if (!ret->data)
-			*ret_outcome = run_out_of_memory();
-		return ret->data != NULL;
-	}
-	return true;
-}
-
 static bool ask(struct fanout_frame *self, struct group *group, uint32_t i)
 {
 	const struct fanout *fanout = fanout_of(&self->base);
-	const struct fanout_source *to = &fanout->sources[i];
+	const struct question *question = &fanout->sources[i].question;
+	struct source *source = question->source;
 	struct run *run = self->base.run;
 	struct names names = {run, self->base.activation,
 			fanout->each ? fanout->each_slot : SLOT_UNBOUND, group->element, false};
-	struct ask *ask = arena_zalloc(run->arena, to->source->ask_size);
-	struct text body;
+	struct ask *ask = arena_zalloc(run->arena, source->ask_size);
 	if (!ask)
 		return out_of_memory(self);
-	if (!ask_body(to, &names, fanout->each_name, &body, &self->base.frame.outcome))
+	struct filled filled;
+	if (!question_fill(question, &names, &filled, &self->base.frame.outcome))
 		return false;
 	struct scope *scope = gather_scope(&group->gather, i, self->limit);
-	to->source->ops->ask_init(ask, to->source, run->arena, &self->base.frame, scope);
-	ask->target = to->target;
-	ask->body = body;
+	source->ops->ask_init(ask, source, run->arena, &self->base.frame, scope);
+	ask->target = question->target;
+	ask->body = filled.body;
+	ask->texts = filled.texts;
 	ask->trace = run->trace;
 	gather_start(&group->gather, i, &ask->frame);
 	return true;
@@ -201,7 +177,7 @@ static enum progress fanout_resume(struct frame *frame, struct frame *child)
 static bool named_before(const struct fanout *fanout, uint32_t i)
 {
 	for (uint32_t k = 0; k < i; k++) {
-		if (fanout->sources[k].source == fanout->sources[i].source)
+		if (fanout->sources[k].question.source == fanout->sources[i].question.source)
 			return true;
 	}
 	return false;
@@ -211,30 +187,37 @@ static void compile_branch(struct compiler *compiler, struct fanout *fanout,
 		const struct option_map *options, uint32_t i)
 {
 	const struct option_value *name = &option_get(options, "to")->list->values[i];
-	const struct option_value *target = option_get(options, "target");
-	const struct option_value *body = option_get(options, "body");
 	struct fanout_source *to = &fanout->sources[i];
-	to->source = compile_source(compiler, name);
+	question_compile(compiler, &to->question, name, fanout->each_name, options);
 	to->stage = arena_format(compiler->arena, "%.*s/%.*s", TEXT_ARG(fanout->stage.path),
 			TEXT_ARG(name->text));
 	to->name = arena_format(compiler->arena, "\"%.*s\"", TEXT_ARG(name->text));
 	if (!to->stage.data || !to->name.data)
 		diag_error(compiler->diag, name->place, "out of memory");
-	if (!to->source)
-		return;
-	to->target = target->given ? target->text : to->source->target;
-	const struct option_map *templates = body->given ? body->map : to->source->body;
-	to->has_body = templates != NULL;
-	to->body = compile_templates(compiler, templates);
-	if (!to->has_body && !fanout->each_name.data && compile_in_miss(compiler))
-		diag_error(compiler->diag, name->place,
-				"inside \"miss\", a fan-out needs \"each\" or \"body\": it would "
-				"ask \"%.*s\" with the whole "
-				"body, which \"key\" does not hold",
-				TEXT_ARG(name->text));
-	if (named_before(fanout, i))
+	if (to->question.source && named_before(fanout, i))
 		diag_error(compiler->diag, name->place, "source \"%.*s\" is named twice",
 				TEXT_ARG(name->text));
+}
+
+/* What none of the sources takes was not meant to be written. */
+static void check_taken(struct compiler *compiler, const struct fanout *fanout,
+		const struct option_map *options)
+{
+	const struct option_value *target = option_get(options, "target");
+	const struct option_value *body = option_get(options, "body");
+	bool target_taken = !target->given, body_taken = !body->given;
+	for (uint32_t i = 0; i < fanout->source_count; i++) {
+		const struct source *source = fanout->sources[i].question.source;
+		target_taken = target_taken || !source || !source->without_target;
+		body_taken = body_taken || !source || !source->without_body;
+	}
+	if (!target_taken)
+		diag_error(compiler->diag, target->place,
+				"\"target\" means nothing to any of these sources: what they are "
+				"asked for stands where they are configured");
+	if (!body_taken)
+		diag_error(compiler->diag, body->place,
+				"none of these sources is sent a body, as they are configured");
 }
 
 static void compile_wait(
@@ -306,6 +289,7 @@ static void fanout_compile(
 	}
 	for (uint32_t i = 0; i < fanout->source_count; i++)
 		compile_branch(compiler, fanout, options, i);
+	check_taken(compiler, fanout, options);
 	compile_forget(compiler, names);
 }
 

@@ -9,15 +9,13 @@
  * fanout_reply.c makes one outcome of what came.
  */
 #include "pipeline/async/gather.h"
+#include "pipeline/stages/question.h"
 #include "pipeline/stages/stage.h"
 
 struct fanout_source {
-	struct source *source;
+	struct question question;
 	struct text stage; /* `offer/2.fanout/north`, for faults */
 	struct text name;  /* as a JSON string */
-	struct text target;
-	struct template_map body;
-	bool has_body; /* else what `each` binds, or the whole body */
 };
 
 enum { WAIT_ANY, WAIT_ALL };

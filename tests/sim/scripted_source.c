@@ -126,6 +126,16 @@ void scripted_source_init(
 	link_init(&source->asks);
 }
 
+void scripted_source_by_url(struct scripted_source *source, const struct template *url)
+{
+	source->url = (struct source_template){url, TEMPLATE_URL};
+	source->source.templates = &source->url;
+	source->source.template_count = 1;
+	source->source.target = (struct text){NULL, 0};
+	source->source.without_target = true;
+	source->source.without_body = true;
+}
+
 struct scripted_ask *scripted_ask(const struct scripted_source *source, size_t n)
 {
 	const struct link *link = source->asks.next;

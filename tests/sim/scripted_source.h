@@ -21,12 +21,16 @@ struct scripted_source {
 	const struct watch *watch;	    /* may be NULL */
 	struct link asks;		    /* that go on, the oldest first */
 	const struct scripted_end *at_once; /* how each ask ends in its start; NULL: it goes on */
+	struct source_template url;	    /* of one that is asked by URL */
 	bool stubborn; /* a cancelled ask goes on until it is answered, which no real driver does */
 };
 
 /* Borrows name and limits. */
 void scripted_source_init(
 		struct scripted_source *source, const char *name, const struct json_limits *limits);
+
+/* From now on it is asked by URL, with neither target nor body, as over HTTP. Borrows url. */
+void scripted_source_by_url(struct scripted_source *source, const struct template *url);
 
 /* The n-th oldest ask that goes on, from 0, or NULL. */
 struct scripted_ask *scripted_ask(const struct scripted_source *source, size_t n);

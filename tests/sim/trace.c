@@ -194,6 +194,8 @@ static void on_ask_started(void *user, struct scripted_ask *ask)
 	append_ask(trace, ask);
 	buffer_append(&trace->text, TEXT(" asked: "));
 	buffer_append(&trace->text, ask->ask.target);
+	for (uint32_t i = 0; i < ask->ask.source->template_count; i++)
+		append_bytes(trace, ask->ask.texts[i]);
 	if (ask->ask.body.data) {
 		buffer_append_char(&trace->text, ' ');
 		append_bytes(trace, ask->ask.body);
