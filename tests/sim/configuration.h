@@ -14,13 +14,14 @@
 #include "pipeline/base/buffer.h"
 #include "pipeline/base/random.h"
 
-#define SHAPES_MAX    9
-#define SHAPES_SIMPLE 4 /* the first, of which all is known */
-
 /* LOOKUP: one lookup and nothing else, so that what becomes of each request can be foretold.
  * CACHE: a cache above one lookup. RACE: one fan-out. GATE: a lookup, and another under a
  * condition. TREE: any stages. */
 enum shape_kind { SHAPE_LOOKUP, SHAPE_CACHE, SHAPE_RACE, SHAPE_GATE, SHAPE_TREE };
+
+#define SHAPES_SIMPLE SHAPE_TREE /* one of each kind comes first, of which all is known */
+#define TREES_MAX     5
+#define SHAPES_MAX    (SHAPES_SIMPLE + TREES_MAX)
 
 /* What a fan-out waits for. */
 struct race {

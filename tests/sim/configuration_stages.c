@@ -1,0 +1,211 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Any stages, nested in any way. They stand in flow style, so nesting needs no indentation.
+ *
+ * Each query's text ends with its concurrency, as a LIMIT, for the witness to read.
+ */
+#include "tests/sim/configuration_writer.h"
+
+#define REQUESTS_USUAL 1000 /* in a history: n is below */
+
+void writer_lookup(struct writer *writer, bool in_miss, uint32_t queue)
+{
+	uint32_t concurrency = (uint32_t)(1 + random_below(writer->random, 6));
+	const char *database = writer_one_in(writer, 3) ? "ledger" : "catalog";
+	writer->shape->concurrency = concurrency;
+	writer->shape->queue = queue;
+	buffer_append_format(writer->yaml,
+			"{lookup: {in: %s, query: \"SELECT :k%s LIMIT %" PRIu32
+			"\", concurrency: %" PRIu32 ", queue: %" PRIu32,
+			database, in_miss ? "" : ", :n", concurrency, concurrency, queue);
+	if (writer->shape->kind == SHAPE_TREE && writer_one_in(writer, 4)) {
+		buffer_append(writer->yaml, TEXT(", missing: \"null\""));
+		writer->shape->forgives = true;
+	}
+	buffer_append(writer->yaml, TEXT("}"));
+}
+
+static void write_any_lookup(struct writer *writer, unsigned depth, bool in_miss)
+{
+	static const uint32_t queues[] = {
+			0, 1, 2, 10, 100, 1000, 1000, 1000, 1000, 1000, 1000, 1000};
+	writer_lookup(writer, in_miss, PICK(writer, queues));
+}
+
+void writer_cache_head(struct writer *writer)
+{
+	static const uint64_t ttls[] = {0, 1, 20, 1000, 1000, 10000};
+	static const uint64_t missing_ttls[] = {0, 0, 5, 500};
+	static const uint64_t waiters[] = {1, 2, 5, 0, 0, 0, 0, 0, 0};
+	uint64_t ttl = PICK(writer, ttls);
+	uint64_t most = PICK(writer, waiters);
+	uint64_t missing_ttl = PICK(writer, missing_ttls);
+	buffer_append_format(writer->yaml,
+			"{cache: {in: %s, key: \"c%u/${k}/${l}\", ttl: %" PRIu64
+			"ms, missing_ttl: %" PRIu64 "ms",
+			writer_one_in(writer, 3) ? "cold" : "hot", ++writer->keys, ttl,
+			missing_ttl);
+	if (writer_one_in(writer, 3))
+		buffer_append_format(writer->yaml, ", jitter: %" PRIu64 "ms",
+				random_below(writer->random, ttl + 1));
+	if (most)
+		buffer_append_format(writer->yaml, ", waiters: %" PRIu64, most);
+	writer->shape->waiters = most ? most : writer->configuration->in_flight;
+	writer->shape->caches++;
+	writer->shape->missing_ttl = missing_ttl * WORLD_MS;
+	writer->shape->ttl += (ttl > 500 ? ttl : 500) * WORLD_MS;
+	buffer_append(writer->yaml, TEXT(", miss: "));
+}
+
+static void write_cache(struct writer *writer, unsigned depth, bool in_miss)
+{
+	writer_cache_head(writer);
+	writer_steps(writer, depth - 1, true);
+	/* A second flight may follow a first that ran out at its ceiling. */
+	writer->shape->limits_time = true;
+	buffer_append(writer->yaml, TEXT("}"));
+}
+
+static void write_timeout(struct writer *writer, unsigned depth, bool in_miss)
+{
+	buffer_append_format(writer->yaml,
+			"{timeout: {after: %" PRIu64 "ms, steps: ", writer_timeout_ms(writer));
+	writer_steps(writer, depth - 1, in_miss);
+	writer->shape->limits_time = true;
+	buffer_append(writer->yaml, TEXT("}"));
+}
+
+void writer_condition(struct writer *writer, bool in_miss)
+{
+	struct gate *gate = &writer->shape->gate;
+	struct buffer *yaml = writer->yaml;
+	gate->kind = (enum gate_kind)random_below(writer->random, GATE_ABSENT + 1);
+	if (in_miss && gate->kind < GATE_KEY)
+		gate->kind = GATE_KEY;
+	gate->number = (uint32_t)random_below(
+			writer->random, gate->kind == GATE_KEY ? 4 : REQUESTS_USUAL);
+	buffer_append_format(yaml, "{when: {value: \"${%s}\", ",
+			gate->kind < GATE_KEY	 ? "n"
+			: gate->kind == GATE_KEY ? "k"
+						 : "l.0");
+	switch (gate->kind) {
+	case GATE_EQUALS:
+		buffer_append_format(yaml, "equals: %" PRIu32 ".0", gate->number);
+		break;
+	case GATE_ABOVE:
+		buffer_append_format(yaml, "above: %" PRIu32, gate->number);
+		break;
+	case GATE_BELOW:
+		buffer_append_format(yaml, "below: %" PRIu32, gate->number);
+		break;
+	case GATE_KEY:
+		buffer_append_format(yaml, "equals: k%" PRIu32, gate->number);
+		break;
+	case GATE_PRESENT:
+	case GATE_ABSENT:
+		buffer_append_format(
+				yaml, "present: %s", gate->kind == GATE_PRESENT ? "true" : "false");
+		break;
+	}
+	buffer_append(yaml, TEXT(", steps: "));
+}
+
+static void write_when(struct writer *writer, unsigned depth, bool in_miss)
+{
+	writer_condition(writer, in_miss);
+	writer_steps(writer, depth - 1, in_miss);
+	buffer_append(writer->yaml, TEXT("}"));
+}
+
+/* A pipeline that may be called: any TREE before this one; NULL where there is none. */
+static const struct shape *callable(struct writer *writer)
+{
+	struct configuration *configuration = writer->configuration;
+	size_t before = (size_t)(writer->shape - configuration->shapes);
+	const struct shape *shape = &configuration->shapes[random_below(writer->random, before)];
+	return shape->kind == SHAPE_TREE ? shape : NULL;
+}
+
+/* Only pipelines that stand before, so there is no circle; a cache where there is none. */
+static void write_call(struct writer *writer, unsigned depth, bool in_miss)
+{
+	const struct shape *called = callable(writer);
+	struct shape *shape = writer->shape;
+	if (!called) {
+		write_cache(writer, depth, in_miss);
+		return;
+	}
+	buffer_append_format(writer->yaml,
+			"{call: {pipeline: %s, with: {k: \"${k}\", l: \"${l}\"%s}}", called->name,
+			in_miss ? "" : ", n: \"${n}\"");
+	shape->caches += called->caches;
+	shape->asks |= called->asks;
+	shape->limits_time |= called->limits_time || called->deadline;
+	shape->forgives |= called->forgives;
+	shape->ttl += called->ttl;
+}
+
+/* The same cache stage as the CACHE pipeline's: the same key and the same miss, but flights of its
+ * own, so that a later run may end before an earlier one. */
+static void write_shared(struct writer *writer, unsigned depth, bool in_miss)
+{
+	const struct configuration *configuration = writer->configuration;
+	for (size_t i = writer->shared; i < writer->shared_end; i++)
+		buffer_append_char(writer->yaml, writer->yaml->data[i]);
+	for (size_t i = 0; i < configuration->shape_count; i++) {
+		if (configuration->shapes[i].kind == SHAPE_CACHE)
+			writer->shape->ttl += configuration->shapes[i].ttl;
+	}
+	writer->shape->caches++;
+	writer->shape->limits_time = true;
+}
+
+static void write_fanout(struct writer *writer, unsigned depth, bool in_miss)
+{
+	writer_fanout(writer, in_miss);
+}
+
+static const struct {
+	void (*write)(struct writer *writer, unsigned depth, bool in_miss);
+	unsigned share; /* how often it is taken, beside the others */
+	bool nests;	/* it has steps */
+} stages[] = {
+		{write_any_lookup, 1, false},
+		{write_fanout, 2, false},
+		{write_shared, 1, false},
+		{write_cache, 2, true},
+		{write_call, 1, true},
+		{write_timeout, 3, true},
+		{write_when, 1, true},
+};
+
+static void write_stage(struct writer *writer, unsigned depth, bool in_miss)
+{
+	unsigned shares = 0;
+	for (size_t i = 0; i < COUNT(stages); i++)
+		shares += depth > 0 || !stages[i].nests ? stages[i].share : 0;
+	unsigned chosen = (unsigned)random_below(writer->random, shares);
+	for (size_t i = 0; i < COUNT(stages); i++) {
+		unsigned share = depth > 0 || !stages[i].nests ? stages[i].share : 0;
+		if (chosen < share) {
+			stages[i].write(writer, depth, in_miss);
+			return;
+		}
+		chosen -= share;
+	}
+}
+
+void writer_steps(struct writer *writer, unsigned depth, bool in_miss)
+{
+	uint64_t count = writer_one_in(writer, 2) ? 1 + random_below(writer->random, 3) : 1;
+	buffer_append_char(writer->yaml, '[');
+	for (uint64_t i = 0; i < count; i++) {
+		if (i > 0)
+			buffer_append(writer->yaml, TEXT(", "));
+		write_stage(writer, depth, in_miss);
+		if (writer_one_in(writer, 2))
+			buffer_append_format(writer->yaml, ", as: v%u", ++writer->names);
+		buffer_append_char(writer->yaml, '}');
+	}
+	buffer_append_char(writer->yaml, ']');
+}
