@@ -51,7 +51,8 @@ static enum pulled queue_pull(struct stream *stream, void **ret)
 	if (queue->count == 0)
 		return queue->ending ? stream_ends(stream, queue->outcome) : STREAM_LATER;
 	*ret = queue->current = take_first(queue);
-	wake_room(queue, STATUS_OK);
+	if (queue->room && stream_queue_free(queue) >= queue->room->places)
+		wake_room(queue, STATUS_OK);
 	return STREAM_ITEM;
 }
 
@@ -116,7 +117,7 @@ static enum progress room_start(struct frame *frame)
 	struct stream_queue *queue = room->queue;
 	if (!takes_more(queue))
 		return frame_done(frame, outcome_status(STATUS_CANCELLED));
-	if (!stream_queue_full(queue))
+	if (stream_queue_free(queue) >= room->places)
 		return frame_done(frame, outcome_ok(VALUE_NONE));
 	assert(!queue->room);
 	queue->room = room;
@@ -131,9 +132,11 @@ static void room_cancel(struct frame *frame, enum reason reason)
 
 static const struct frame_ops room_ops = {.start = room_start, .cancel = room_cancel};
 
-void stream_room_init(struct stream_room *room, struct stream_queue *queue, struct frame *parent,
-		struct scope *scope)
+void stream_room_init(struct stream_room *room, struct stream_queue *queue, uint32_t places,
+		struct frame *parent, struct scope *scope)
 {
+	assert(places > 0 && places <= queue->capacity);
 	frame_init(&room->frame, &room_ops, parent, scope);
 	room->queue = queue;
+	room->places = places;
 }

@@ -61,12 +61,20 @@ static inline bool stream_queue_full(const struct stream_queue *queue)
 	return queue->count == queue->capacity;
 }
 
-/* Waits for room: a frame that is DONE at once, OK, while there is some; CANCELLED when the queue
- * takes nothing more. One at a time. */
+/* How many pushes would be TAKEN. */
+static inline uint32_t stream_queue_free(const struct stream_queue *queue)
+{
+	return queue->capacity - queue->count;
+}
+
+/* Waits for room: a frame that is DONE at once, OK, while as many places as that are free;
+ * CANCELLED when the queue takes nothing more. One at a time. */
 struct stream_room {
 	struct frame frame;
 	struct stream_queue *queue;
+	uint32_t places;
 };
 
-void stream_room_init(struct stream_room *room, struct stream_queue *queue, struct frame *parent,
-		struct scope *scope);
+/* places: 1 to the queue's capacity. */
+void stream_room_init(struct stream_room *room, struct stream_queue *queue, uint32_t places,
+		struct frame *parent, struct scope *scope);

@@ -51,10 +51,15 @@ static int pull(void)
 	return ((struct item *)element)->number;
 }
 
+static enum progress wait_for_places(uint32_t places)
+{
+	stream_room_init(&room, &queue.queue, places, &producer.frame, &root->scope);
+	return frame_start(&room.frame);
+}
+
 static enum progress wait_for_room(void)
 {
-	stream_room_init(&room, &queue.queue, &producer.frame, &root->scope);
-	return frame_start(&room.frame);
+	return wait_for_places(1);
 }
 
 static void test_it_is_full_at_its_capacity(void **state)
@@ -170,6 +175,19 @@ static void test_a_wait_for_room_is_cancelled(void **state)
 	assert_int_equal(producer.resumes, 1);
 }
 
+static void test_a_producer_may_want_more_than_one_place(void **state)
+{
+	fill();
+	assert_int_equal(wait_for_places(2), PENDING);
+	(void)pull();
+	run();
+	assert_int_equal(producer.resumes, 0);
+	(void)pull();
+	run();
+	assert_int_equal(producer.resumes, 1);
+	assert_int_equal(wait_for_places(2), DONE);
+}
+
 static void push_nothing(void)
 {
 	(void)stream_queue_push(&queue.queue, NULL);
@@ -180,7 +198,7 @@ static void wait_twice(void)
 	static struct stream_room other;
 	fill();
 	(void)wait_for_room();
-	stream_room_init(&other, &queue.queue, &producer.frame, &root->scope);
+	stream_room_init(&other, &queue.queue, 1, &producer.frame, &root->scope);
 	(void)frame_start(&other.frame);
 }
 
@@ -204,6 +222,7 @@ int main(void)
 			TEST(test_no_room_in_what_is_closed),
 			TEST(test_no_room_in_what_is_to_end),
 			TEST(test_a_wait_for_room_is_cancelled),
+			TEST(test_a_producer_may_want_more_than_one_place),
 			TEST(test_what_no_producer_may_do),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
