@@ -81,6 +81,7 @@ void feed_write_record(struct buffer *buffer, const struct record *record)
 	write_text(buffer, TEXT(",\"cache\":"), run->cache);
 	write_number(buffer, TEXT(",\"bytes_in\":"), record->bytes_in);
 	write_number(buffer, TEXT(",\"bytes_out\":"), record->bytes_out);
+	write_number(buffer, TEXT(",\"parts\":"), record->parts);
 	write_number(buffer, TEXT(",\"losers\":"), run->losers);
 	write_number(buffer, TEXT(",\"wasted_us\":"), run->wasted_ns / 1000);
 	write_number(buffer, TEXT(",\"generation\":"), record->generation);

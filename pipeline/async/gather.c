@@ -15,6 +15,7 @@ void gather_init(struct gather *gather, struct frame *owner, struct branch *bran
 		uint32_t count, uint32_t needed)
 {
 	*gather = (struct gather){.owner = owner,
+			.scope = owner->scope,
 			.branches = branches,
 			.count = count,
 			.needed = needed,
@@ -26,7 +27,7 @@ struct scope *gather_scope(struct gather *gather, uint32_t i, uint64_t deadline)
 {
 	struct branch *branch = &gather->branches[i];
 	assert(branch->state == BRANCH_IDLE);
-	scope_init(&branch->scope, gather->owner->scope, gather->owner, deadline, TIMEOUT);
+	scope_init(&branch->scope, gather->scope, gather->owner, deadline, TIMEOUT);
 	return &branch->scope;
 }
 
@@ -42,7 +43,7 @@ static void answered(struct gather *gather, struct branch *branch)
 {
 	branch->outcome = branch->frame->outcome;
 	if (branch->outcome.status == STATUS_OK && gather->judge)
-		gather->judge(gather->owner, &branch->outcome);
+		gather->judge(gather, &branch->outcome);
 	if (branch->outcome.status == STATUS_OK)
 		gather->good++;
 	end(gather, branch, BRANCH_ENDED);
@@ -75,7 +76,7 @@ static bool note_ended_scopes(struct gather *gather)
 		struct branch *branch = &gather->branches[i];
 		if (branch->state != BRANCH_ASKED || !scope_cancelled(&branch->scope))
 			continue;
-		if (!scope_cancelled(gather->owner->scope))
+		if (!scope_cancelled(gather->scope))
 			end(gather, branch, BRANCH_EXPIRED);
 		else if (branch->scope.count == 0)
 			end(gather, branch, BRANCH_CUT);
@@ -100,7 +101,7 @@ bool gather_resume(struct gather *gather, struct frame *child)
 
 void gather_close(struct gather *gather)
 {
-	bool cut = scope_cancelled(gather->owner->scope);
+	bool cut = scope_cancelled(gather->scope);
 	for (uint32_t i = 0; i < gather->count; i++) {
 		struct branch *branch = &gather->branches[i];
 		if (branch->state != BRANCH_ASKED)

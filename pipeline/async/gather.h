@@ -37,10 +37,12 @@ struct branch {
 };
 
 /* Sees a branch's OK outcome before it counts, and may put another in its place. */
-typedef void (*gather_judge_fn)(struct frame *owner, struct outcome *outcome);
+struct gather;
+typedef void (*gather_judge_fn)(struct gather *gather, struct outcome *outcome);
 
 struct gather {
 	struct frame *owner;
+	struct scope *scope; /* that the branches' are made in: the owner's, or one below it */
 	struct branch *branches;
 	uint32_t count;
 	uint32_t needed;       /* good answers that complete it */
@@ -53,8 +55,8 @@ struct gather {
 	uint64_t wasted_ns; /* theirs, from being asked until then */
 };
 
-/* branches: count of them, the caller's memory, which this clears. judge and fail_fast may be set
- * until the first is started. */
+/* branches: count of them, the caller's memory, which this clears. scope, judge and fail_fast may
+ * be set until the first is started. */
 void gather_init(struct gather *gather, struct frame *owner, struct branch *branches,
 		uint32_t count, uint32_t needed);
 

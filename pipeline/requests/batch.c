@@ -56,7 +56,8 @@ static void hold(struct client *client, struct reply *reply)
 	struct request *holder = room ? holder_new(client, reply) : NULL;
 	if (holder) {
 		in_flight_add(holder);
-		outbox_add(holder, reply);
+		holder->state = REQUEST_HELD;
+		outbox_add(holder, &holder->held, reply);
 		return;
 	}
 	engine->ops.discard(engine->ops.door, reply);

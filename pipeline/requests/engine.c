@@ -182,14 +182,15 @@ void engine_write_stats(const struct engine *engine, struct buffer *buffer)
 	const struct engine_counts *counts = &engine->counts;
 	buffer_append_format(buffer,
 			"\"read\":%" PRIu64 ",\"answered\":%" PRIu64 ",\"gone\":%" PRIu64
-			",\"undelivered\":%" PRIu64 ",\"cancelled\":%" PRIu64
+			",\"undelivered\":%" PRIu64 ",\"parts\":%" PRIu64 ",\"cancelled\":%" PRIu64
 			",\"in_flight\":%" PRIu64 ",\"in_flight_highest\":%" PRIu64
 			",\"reaping\":%" PRIu64 ",\"outboxes\":%" PRIu64 ",\"clients\":%" PRIu64
 			",\"bytes\":%zu,\"bytes_highest\":%zu,\"bytes_max\":%zu,",
 			counts->read, counts->answered, counts->gone, counts->undelivered,
-			counts->cancelled, counts->in_flight, counts->in_flight_highest,
-			counts->reaping, counts->outboxes, counts->clients, engine->account.used,
-			engine->account.peak, engine->account.max);
+			counts->parts, counts->cancelled, counts->in_flight,
+			counts->in_flight_highest, counts->reaping, counts->outboxes,
+			counts->clients, engine->account.used, engine->account.peak,
+			engine->account.max);
 	write_by_status(counts, buffer);
 	buffer_append(buffer, TEXT(",\"pipelines\":{"));
 	pipelines_write_stats(engine->pipelines, buffer);

@@ -70,11 +70,12 @@ struct engine_counts {
 	uint64_t gone;
 	uint64_t undelivered;
 	uint64_t by_status[STATUS_COUNT];
+	uint64_t parts;	    /* of answers, that the transport took; they are no replies */
 	uint64_t cancelled; /* by $cancel */
 	uint64_t in_flight; /* as it is */
 	uint64_t in_flight_highest;
 	uint64_t reaping;  /* as it is: answered, with work that still ends */
-	uint64_t outboxes; /* as it is: replies that wait for their client to read */
+	uint64_t outboxes; /* as it is: replies and parts that wait for their client to read */
 	uint64_t clients;  /* as it is */
 };
 

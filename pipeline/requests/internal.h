@@ -5,6 +5,7 @@
  */
 #include "pipeline/async/async.h"
 #include "pipeline/async/scope.h"
+#include "pipeline/async/stream_queue.h"
 #include "pipeline/base/hash.h"
 #include "pipeline/base/list.h"
 #include "pipeline/base/table.h"
@@ -20,6 +21,25 @@
  */
 enum request_state { REQUEST_RUNNING, REQUEST_HELD, REQUEST_ENDED };
 
+/* A reply that waits in its client's outbox, or a part of one. */
+struct held {
+	struct link link;
+	struct reply *reply; /* NULL: nothing waits */
+	struct request *request;
+	bool part;
+};
+
+/* What a request has that wants its answer in parts. */
+struct delivery {
+	struct stream_queue queue; /* of parts, from the stage that makes them */
+	struct stream_wait wait;   /* for the next */
+	struct held held;	   /* a part; no other is pulled meanwhile */
+	uint64_t sent;		   /* parts, the one that is held included */
+	size_t bytes;		   /* theirs */
+	bool lost;		   /* there was no memory for one */
+	void *buffer[PARTS_MAX];
+};
+
 struct request {
 	struct frame frame; /* owner of the scope; its outcome: why there is no activation */
 	struct scope scope;
@@ -31,8 +51,8 @@ struct request {
 	struct activation *activation; /* NULL: the body was refused */
 	struct table_entry entry;      /* among those in flight */
 	struct link link;	       /* in its client's list, while in flight */
-	struct link outbox;	       /* in its client's outbox, while HELD */
-	struct reply *reply;	       /* while HELD */
+	struct held held;	       /* while HELD */
+	struct delivery *delivery;     /* NULL: the answer is wanted whole */
 	uint64_t received;
 	uint64_t deadline;
 	uint64_t generation;
@@ -52,7 +72,7 @@ struct client {
 	struct link link;     /* among all clients */
 	struct link stuck;    /* among those with an outbox */
 	struct link requests; /* in flight */
-	struct link outbox;   /* HELD requests, oldest first */
+	struct link outbox;   /* of struct held, oldest first */
 	struct timer stall;
 	uint64_t in_flight;
 	uint32_t batched; /* replies that leave at the end of the batch */
@@ -130,6 +150,8 @@ enum left { LEFT_TAKEN, LEFT_BATCH, LEFT_HELD, LEFT_GONE, LEFT_DROPPED };
 /* Answers a request with an outcome, and tells of it. may_hold: it may wait in the outbox. */
 enum left reply_request(struct request *request, const struct outcome *outcome, enum reason reason,
 		bool may_hold);
+/* Sends a part of its answer, or puts it into the outbox. False when memory is out. */
+bool reply_part(struct request *request, const struct part *part);
 /* Answers what never became a request. id may be absent. */
 struct refusal {
 	struct text id;
@@ -159,8 +181,21 @@ bool batch_add(struct client *client, struct text envelope, struct reply *reply)
 void batch_flush(struct engine *engine);
 
 /* outbox.c */
-void outbox_add(struct request *request, struct reply *reply);
+/* held is the request's own, or its delivery's. */
+void outbox_add(struct request *request, struct held *held, struct reply *reply);
+/* Throws away what waits. */
+void outbox_withdraw(struct held *held);
 void outbox_drop(struct client *client, uint64_t *count);
+
+/* delivery.c: parts of an answer, from the stage that makes them to the transport. */
+/* For a request that has no scope yet; delivery_begin() is for when it has. False when memory is
+ * out. */
+bool delivery_open(struct request *request);
+void delivery_begin(struct request *request);
+/* It is in flight; or there is room, or there may be a part. */
+void delivery_go_on(struct request *request);
+/* No part is sent any more. */
+void delivery_end(struct request *request);
 
 /* command.c */
 /* Whether the target is `$cancel`, however the rest is written: it has no reply of its own. */

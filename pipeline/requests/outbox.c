@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Replies that a client does not read yet. Each keeps its request in flight, so `per_client` bounds
- * them. A client whose outbox does not move for client_stall is treated as gone.
+ * Replies that a client does not read yet, and parts of them. Each keeps its request in flight, and
+ * a request has at most one of each here, so `per_client` bounds them. A client whose outbox does
+ * not move for client_stall is treated as gone.
  */
 #include "pipeline/requests/internal.h"
 
@@ -12,13 +13,13 @@ static size_t cost_of(size_t size)
 	return size < REPLY_LARGE ? size : 0;
 }
 
-static void take_out(struct request *request, size_t size)
+static void take_out(struct held *held, size_t size)
 {
-	account_release(&request->engine->account, cost_of(size));
-	request->engine->counts.outboxes--;
-	link_remove(&request->outbox);
-	request->reply = NULL;
-	request_leave(request);
+	struct engine *engine = held->request->engine;
+	account_release(&engine->account, cost_of(size));
+	engine->counts.outboxes--;
+	link_remove(&held->link);
+	held->reply = NULL;
 }
 
 static void watch(struct client *client)
@@ -28,18 +29,20 @@ static void watch(struct client *client)
 			client->engine->async->now + client->engine->limits.client_stall);
 }
 
-void outbox_add(struct request *request, struct reply *reply)
+void outbox_add(struct request *request, struct held *held, struct reply *reply)
 {
 	struct client *client = request->client;
-	request->reply = reply;
-	request->state = REQUEST_HELD;
+	link_init(&held->link);
+	held->reply = reply;
+	held->request = request;
+	held->part = held != &request->held;
 	account_charge(&client->engine->account, cost_of(reply->size));
 	client->engine->counts.outboxes++;
-	if (list_empty(&client->outbox)) {
+	if (!link_in_list(&client->stuck)) {
 		list_append(&client->engine->stuck, &client->stuck);
 		watch(client);
 	}
-	list_append(&client->outbox, &request->outbox);
+	list_append(&client->outbox, &held->link);
 }
 
 static void moved(struct client *client)
@@ -52,34 +55,66 @@ static void moved(struct client *client)
 	}
 }
 
+static void discard(struct held *held)
+{
+	struct engine *engine = held->request->engine;
+	size_t size = held->reply->size;
+	engine->ops.discard(engine->ops.door, held->reply);
+	take_out(held, size);
+}
+
+void outbox_withdraw(struct held *held)
+{
+	discard(held);
+	moved(held->request->client);
+}
+
+static struct held *first(const struct client *client)
+{
+	return container_of(client->outbox.next, struct held, link);
+}
+
 void outbox_drop(struct client *client, uint64_t *count)
 {
-	struct engine *engine = client->engine;
 	while (!list_empty(&client->outbox)) {
-		struct request *request = container_of(client->outbox.next, struct request, outbox);
-		size_t size = request->reply->size;
-		engine->ops.discard(engine->ops.door, request->reply);
+		struct held *held = first(client);
+		discard(held);
+		if (held->part)
+			continue;
 		++*count;
-		take_out(request, size);
+		request_leave(held->request);
 	}
 	moved(client);
+}
+
+/* It has been sent, or has found that the client is gone. */
+static void on_left(struct held *held, enum sent sent)
+{
+	struct engine *engine = held->request->engine;
+	bool taken = sent == SENT_TAKEN;
+	if (held->part) {
+		engine->counts.parts += taken;
+		if (held->request->state == REQUEST_RUNNING)
+			delivery_go_on(held->request);
+		return;
+	}
+	engine->counts.answered += taken;
+	engine->counts.gone += !taken;
+	request_leave(held->request);
 }
 
 /* False: the client still does not read. */
 static bool send_first(struct client *client)
 {
 	struct engine *engine = client->engine;
-	struct request *request = container_of(client->outbox.next, struct request, outbox);
-	size_t size = request->reply->size;
+	struct held *held = first(client);
+	size_t size = held->reply->size;
 	enum sent sent = engine->ops.send(
-			engine->ops.door, client->connection, request->envelope, request->reply);
+			engine->ops.door, client->connection, held->request->envelope, held->reply);
 	if (sent == SENT_FULL)
 		return false;
-	if (sent == SENT_TAKEN)
-		engine->counts.answered++;
-	else
-		engine->counts.gone++;
-	take_out(request, size);
+	take_out(held, size);
+	on_left(held, sent);
 	return true;
 }
 

@@ -24,5 +24,6 @@ struct record {
 	enum reason reason; /* why it was cancelled; REASON_NONE: it was not */
 	uint64_t us;
 	size_t bytes_in;
-	size_t bytes_out; /* 0: nothing was sent */
+	uint64_t parts;	  /* of its answer that went before its reply */
+	size_t bytes_out; /* theirs and the reply's; 0: nothing was sent */
 };

@@ -13,23 +13,30 @@ struct message {
 	struct text id;
 	enum status status;
 	struct wire_reply_keys keys;
-	struct text body; /* absent: none */
+	struct part body; /* of it the value absent: none */
 };
+
+static char *put(char *at, struct text t)
+{
+	if (t.size > 0)
+		memcpy(at, t.data, t.size);
+	return at + t.size;
+}
 
 static struct reply *write_reply(
 		struct engine *engine, struct client *client, const struct message *message)
 {
+	const struct part *body = &message->body;
 	char header[WIRE_HEADER_MAX];
 	char *end = wire_write_reply(header, message->id, message->status, &message->keys,
-			message->body.data != NULL);
+			body->value.data != NULL);
 	size_t size = (size_t)(end - header);
-	struct reply *reply = engine->ops.reserve(
-			engine->ops.door, client->connection, size + message->body.size);
+	struct reply *reply = engine->ops.reserve(engine->ops.door, client->connection,
+			size + body->head.size + body->value.size + body->tail.size);
 	if (!reply)
 		return NULL;
 	memcpy(reply->data, header, size);
-	if (message->body.data)
-		memcpy(reply->data + size, message->body.data, message->body.size);
+	(void)put(put(put(reply->data + size, body->head), body->value), body->tail);
 	return reply;
 }
 
@@ -46,6 +53,18 @@ static uint64_t elapsed_us(const struct engine *engine, uint64_t received)
 	return (engine->async->now - received) / 1000;
 }
 
+/* One client's replies leave in the order in which its requests ended. may_wait: it goes behind
+ * those that wait already, and FULL says so. */
+static enum sent send_in_order(struct engine *engine, struct client *client, struct text envelope,
+		struct reply *reply, bool may_wait)
+{
+	if (client->batched > 0)
+		batch_flush(engine);
+	if (may_wait && link_in_list(&client->stuck))
+		return SENT_FULL;
+	return engine->ops.send(engine->ops.door, client->connection, envelope, reply);
+}
+
 /* Hands a reply to the transport, or to the outbox where it may wait and there is room. */
 static enum left send(struct engine *engine, struct client *client, struct text envelope,
 		struct reply *reply, struct request *holder)
@@ -53,13 +72,7 @@ static enum left send(struct engine *engine, struct client *client, struct text 
 	if (holder && !holder->listed && list_empty(&client->outbox) &&
 			batch_add(client, envelope, reply))
 		return LEFT_BATCH;
-	/* One client's replies leave in the order in which its requests ended. */
-	if (client->batched > 0)
-		batch_flush(engine);
-	bool behind = holder && !list_empty(&client->outbox);
-	enum sent sent = behind ? SENT_FULL
-				: engine->ops.send(engine->ops.door, client->connection, envelope,
-						  reply);
+	enum sent sent = send_in_order(engine, client, envelope, reply, holder != NULL);
 	if (sent == SENT_TAKEN) {
 		engine->counts.answered++;
 		return LEFT_TAKEN;
@@ -69,7 +82,8 @@ static enum left send(struct engine *engine, struct client *client, struct text 
 		return LEFT_GONE;
 	}
 	if (holder && (holder->listed || client->in_flight < engine->limits.per_client)) {
-		outbox_add(holder, reply);
+		holder->state = REQUEST_HELD;
+		outbox_add(holder, &holder->held, reply);
 		return LEFT_HELD;
 	}
 	engine->ops.discard(engine->ops.door, reply);
@@ -102,6 +116,10 @@ static void tell(struct request *request, const struct message *message, enum re
 			.bytes_in = request->bytes_in,
 			.bytes_out = bytes_out,
 	};
+	if (request->delivery) {
+		record.parts = request->delivery->sent;
+		record.bytes_out += request->delivery->bytes;
+	}
 	count_end(engine, request->pipeline, message->status, message->keys.us);
 	engine->ops.observe(engine->ops.user, &record);
 }
@@ -117,6 +135,8 @@ enum left reply_request(struct request *request, const struct outcome *outcome, 
 					.cache = request->run.cache,
 					.partial = outcome->partial},
 	};
+	if (request->delivery)
+		message.keys.parts = request->delivery->sent;
 	if (outcome->status == STATUS_RESOURCE_EXHAUSTED || reason == DRAIN)
 		message.keys.retry_ms = admission_retry_ms(engine, request->pipeline);
 	if (reason == GONE) {
@@ -124,8 +144,8 @@ enum left reply_request(struct request *request, const struct outcome *outcome, 
 		tell(request, &message, reason, 0);
 		return LEFT_GONE;
 	}
-	message.body = outcome->status == STATUS_OK ? outcome->value.text
-						    : error_body(&request->arena, outcome);
+	message.body.value = outcome->status == STATUS_OK ? outcome->value.text
+							  : error_body(&request->arena, outcome);
 	struct reply *reply = write_reply(engine, request->client, &message);
 	tell(request, &message, reason, reply ? reply->size : 0);
 	if (reply)
@@ -133,6 +153,32 @@ enum left reply_request(struct request *request, const struct outcome *outcome, 
 				may_hold ? request : NULL);
 	engine->counts.undelivered++;
 	return LEFT_DROPPED;
+}
+
+bool reply_part(struct request *request, const struct part *part)
+{
+	struct engine *engine = request->engine;
+	struct client *client = request->client;
+	struct delivery *delivery = request->delivery;
+	struct message message = {
+			.id = request->id,
+			.status = STATUS_MORE,
+			.keys = {.us = elapsed_us(engine, request->received),
+					.seq = delivery->sent + 1},
+			.body = *part,
+	};
+	struct reply *reply = write_reply(engine, client, &message);
+	if (!reply)
+		return false;
+	size_t size = reply->size;
+	enum sent sent = send_in_order(engine, client, request->envelope, reply, true);
+	if (sent == SENT_TAKEN)
+		engine->counts.parts++;
+	else if (sent == SENT_FULL)
+		outbox_add(request, &delivery->held, reply);
+	delivery->sent++;
+	delivery->bytes += size;
+	return true;
 }
 
 void reply_refuse(struct engine *engine, struct client *client, struct text envelope,
@@ -144,7 +190,7 @@ void reply_refuse(struct engine *engine, struct client *client, struct text enve
 	message.keys.us = elapsed_us(engine, refusal->received);
 	if (refusal->message) {
 		int size = snprintf(text, sizeof(text), "{\"error\":\"%s\"}", refusal->message);
-		message.body = (struct text){text, (size_t)size};
+		message.body.value = (struct text){text, (size_t)size};
 	}
 	struct reply *reply = write_reply(engine, client, &message);
 	if (refusal->told) {

@@ -47,9 +47,14 @@ static void finish(struct request *request, const struct outcome *outcome, enum 
 	enum left left = reply_request(request, outcome, reason, true);
 	if (reason != REASON_NONE)
 		scope_cancel(&request->scope, reason);
+	if (request->delivery)
+		delivery_end(request);
 	scope_close(&request->scope);
-	if (left != LEFT_HELD)
-		request_leave(request);
+	if (left == LEFT_HELD)
+		return;
+	if (request->delivery && request->delivery->held.reply)
+		outbox_withdraw(&request->delivery->held);
+	request_leave(request);
 }
 
 static enum status status_of(enum reason reason)
@@ -80,7 +85,15 @@ static enum progress on_resume(struct frame *frame, struct frame *child)
 		request_cut(request, request->scope.reason);
 		return PENDING;
 	}
+	struct delivery *delivery = request->delivery;
+	if (delivery && child == &delivery->wait.frame) {
+		if (request->state == REQUEST_RUNNING)
+			delivery_go_on(request);
+		return PENDING;
+	}
 	struct outcome outcome = pipeline_outcome(request->pipeline, request->activation);
+	if (delivery && delivery->lost)
+		outcome = run_out_of_memory();
 	finish(request, &outcome, REASON_NONE);
 	return PENDING;
 }
@@ -117,7 +130,8 @@ static struct request *request_new(struct engine *engine, struct client *client,
 	request->client = client;
 	request->pipeline = NULL;
 	request->activation = NULL;
-	request->reply = NULL;
+	request->held.reply = NULL;
+	request->delivery = NULL;
 	request->received = received;
 	request->generation = engine->generation;
 	request->envelope = (struct text){copy + message.size, envelope.size};
@@ -163,13 +177,13 @@ static bool read_body(struct request *request, struct text body, struct json *re
 	return false;
 }
 
-/* Checks the body and lays the pipeline's activation out. */
-static void prepare(struct request *request, struct text body)
+/* Checks the body and lays the pipeline's activation out. in_parts: the answer is wanted so. */
+static void prepare(struct request *request, struct text body, bool in_parts)
 {
 	struct outcome *outcome = &request->frame.outcome;
 	struct json *json = arena_alloc(&request->arena, sizeof(*json));
 	void *memory = arena_zalloc(&request->arena, layout_size(&request->pipeline->layout));
-	if (!json || !memory)
+	if (!json || !memory || (in_parts && !delivery_open(request)))
 		*outcome = run_out_of_memory();
 	else if (read_body(request, body, json, outcome))
 		request->activation = pipeline_enter(request->pipeline, memory, &request->run,
@@ -191,6 +205,8 @@ static void finish_at_once(struct request *request, struct outcome outcome)
 		refused = true;
 	}
 	enum left left = reply_request(request, &outcome, REASON_NONE, !refused);
+	if (request->delivery)
+		delivery_end(request);
 	if (request->scope.count > 0) {
 		scope_close(&request->scope);
 	} else {
@@ -246,19 +262,29 @@ static bool admit(struct request *request)
 	return false;
 }
 
+/* What its stages have ready already can leave when it is known by its id. */
+static void enter_flight(struct request *request)
+{
+	in_flight_add(request);
+	if (request->delivery)
+		delivery_go_on(request);
+}
+
 void request_start(struct request *request)
 {
 	if (!admit(request))
 		return;
 	scope_init_root(&request->scope, request->engine->async, NULL, &request->frame,
 			request->deadline, on_idle);
+	if (request->delivery)
+		delivery_begin(request);
 	if (!request->activation)
 		finish_at_once(request, request->frame.outcome);
 	else if (pipeline_start(request->pipeline, &request->run, request->activation,
 				 &request->frame, &request->scope) == DONE)
 		finish_at_once(request, pipeline_outcome(request->pipeline, request->activation));
 	else
-		in_flight_add(request);
+		enter_flight(request);
 }
 
 /* Why this is answered before it becomes a request; without a message it isn't. */
@@ -278,10 +304,9 @@ static struct refusal refusal_of(
 		refusal.status = STATUS_INVALID_ARGUMENT;
 		refusal.message = "the body is over its limit";
 		refusal.keys.max = engine->limits.json.bytes;
-	} else if (wire->stream || wire->fresh) {
+	} else if (wire->fresh) {
 		refusal.status = STATUS_UNIMPLEMENTED;
-		refusal.message = wire->stream ? "stream=1 is not in this version"
-					       : "fresh=1 is not in this version";
+		refusal.message = "fresh=1 is not in this version";
 	}
 	return refusal;
 }
@@ -319,6 +344,6 @@ void request_receive(struct engine *engine, struct client *client, struct text e
 	}
 	request->pipeline = pipeline;
 	request->deadline = deadline;
-	prepare(request, body);
+	prepare(request, body, wire->stream);
 	group_add(request);
 }

@@ -33,6 +33,11 @@ struct activation *activation_init(void *memory, const struct layout *layout)
 	return activation;
 }
 
+struct arena *names_arena(const struct names *names)
+{
+	return names->arena ? names->arena : names->run->arena;
+}
+
 /* A step into a value needs a view of it, for which there may be no memory. */
 static bool follow(struct names *names, struct value *value, const struct text *segments,
 		size_t count, struct value *ret)
@@ -77,7 +82,7 @@ bool names_value(struct names *names, const struct template *template, struct va
 		struct outcome *ret_outcome)
 {
 	struct template_error error = {NULL, NULL};
-	bool made = template_value(template, names_resolve, names, names->run->arena, ret, &error);
+	bool made = template_value(template, names_resolve, names, names_arena(names), ret, &error);
 	return (made && !names->out_of_memory) || fail(names, &error, ret_outcome);
 }
 
@@ -85,7 +90,7 @@ bool names_value_if_any(struct names *names, const struct template *template, st
 		struct outcome *ret_outcome)
 {
 	struct template_error error = {NULL, NULL};
-	if (!template_value(template, names_resolve, names, names->run->arena, ret, &error)) {
+	if (!template_value(template, names_resolve, names, names_arena(names), ret, &error)) {
 		*ret = VALUE_NONE;
 		if (!error.path)
 			names->out_of_memory = true;
@@ -98,7 +103,7 @@ bool names_text(struct names *names, const struct template *template, enum templ
 {
 	struct template_error error = {NULL, NULL};
 	struct buffer buffer;
-	buffer_init_arena(&buffer, names->run->arena);
+	buffer_init_arena(&buffer, names_arena(names));
 	bool made = template_render(template, use, names_resolve, names, &buffer, &error);
 	*ret = buffer_text(&buffer);
 	return (made && !names->out_of_memory) || fail(names, &error, ret_outcome);
@@ -114,7 +119,7 @@ bool names_object(struct names *names, const struct template_map *map, struct va
 		struct outcome *ret_outcome)
 {
 	struct buffer buffer;
-	buffer_init_arena(&buffer, names->run->arena);
+	buffer_init_arena(&buffer, names_arena(names));
 	buffer_append_char(&buffer, '{');
 	for (size_t i = 0; i < map->count; i++) {
 		struct value value;

@@ -45,15 +45,19 @@ struct names {
 	struct activation *activation;
 	int32_t each_slot; /* SLOT_UNBOUND: none */
 	struct value each;
-	bool out_of_memory; /* some value could not be looked into, so nobody knows what a path
-			       leads to */
+	bool out_of_memory;  /* some value could not be looked into, so nobody knows what a path
+				leads to */
+	struct arena *arena; /* for what is made of them; NULL: the run's, which has the views of
+				its values in any case */
 };
+
+struct arena *names_arena(const struct names *names);
 
 /* A template_resolve_fn; user is a struct names. False: the path leads nowhere, or memory is out.
  */
 bool names_resolve(void *user, const struct path *path, struct value *ret);
 
-/* A template as one value, as text, or as the text of a key, in the run's arena. False:
+/* A template as one value, as text, or as the text of a key, in the names' arena. False:
  * *ret_outcome is why. */
 bool names_value(struct names *names, const struct template *template, struct value *ret,
 		struct outcome *ret_outcome);
@@ -77,7 +81,7 @@ struct template_map {
 	size_t count;
 };
 
-/* The templates as one JSON object, in the run's arena. False: *ret_outcome is why. */
+/* The templates as one JSON object, in the names' arena. False: *ret_outcome is why. */
 bool names_object(struct names *names, const struct template_map *map, struct value *ret,
 		struct outcome *ret_outcome);
 

@@ -28,7 +28,7 @@ static enum progress finish(
 enum progress bounded_run(struct bounded *bounded, struct stage_frame *frame,
 		const struct stage *steps, struct activation *activation)
 {
-	if (stage_start(steps, frame->run, activation, &frame->frame, &bounded->scope) == PENDING)
+	if (stage_start_within(frame, steps, activation, &bounded->scope) == PENDING)
 		return PENDING;
 	return finish(bounded, frame, stage_outcome(&stage_frame_of(activation, steps)->frame));
 }

@@ -96,7 +96,7 @@ static enum progress wait_or_answer(struct cache_frame *self)
 static bool find_key(struct cache_frame *self, const struct cache_stage *stage, struct run *run,
 		struct activation *activation, struct outcome *ret_outcome)
 {
-	struct names names = {run, activation, SLOT_UNBOUND, VALUE_NONE, false};
+	struct names names = {run, activation, SLOT_UNBOUND, VALUE_NONE, false, NULL};
 	struct text key;
 	if (self->key.data)
 		return true;

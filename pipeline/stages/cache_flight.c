@@ -52,7 +52,7 @@ static void end_miss_run(struct flight *flight)
 static bool copy_values(const struct cache_stage *stage, struct stage_frame *frame,
 		struct activation *to, struct arena *arena)
 {
-	struct names names = {frame->run, frame->activation, SLOT_UNBOUND, VALUE_NONE, false};
+	struct names names = {frame->run, frame->activation, SLOT_UNBOUND, VALUE_NONE, false, NULL};
 	for (const struct capture *capture = stage->miss.captures; capture;
 			capture = capture->next) {
 		struct value value;

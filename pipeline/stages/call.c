@@ -53,7 +53,7 @@ static bool body_of_fields(const struct call *call, struct names *names, struct 
 static bool body(const struct call *call, struct stage_frame *frame, struct value *ret,
 		struct outcome *ret_outcome)
 {
-	struct names names = {frame->run, frame->activation, SLOT_UNBOUND, VALUE_NONE, false};
+	struct names names = {frame->run, frame->activation, SLOT_UNBOUND, VALUE_NONE, false, NULL};
 	if (call->has_with)
 		return names_object(&names, &call->with, ret, ret_outcome);
 	if (call->fields)

@@ -24,11 +24,6 @@ static bool out_of_memory(struct fanout_frame *self)
 	return false;
 }
 
-static void judge(struct frame *owner, struct outcome *outcome)
-{
-	fanout_best_judge(container_of(owner, struct fanout_frame, base.frame), outcome);
-}
-
 static bool lay_groups(struct fanout_frame *self)
 {
 	const struct fanout *fanout = fanout_of(&self->base);
@@ -42,17 +37,21 @@ static bool lay_groups(struct fanout_frame *self)
 			return out_of_memory(self);
 		self->group_count = 1;
 	}
-	size_t bytes = fanout->source_count * sizeof(struct branch);
-	for (uint32_t i = 0; i < self->group_count; i++) {
-		struct branch *branches = arena_alloc(arena, bytes);
-		if (!branches)
-			return out_of_memory(self);
-		struct gather *gather = &self->groups[i].gather;
-		gather_init(gather, &self->base.frame, branches, fanout->source_count,
-				fanout->needed);
-		gather->fail_fast = fanout->fail_fast;
-		gather->judge = fanout->best.path ? judge : NULL;
-	}
+	self->open = self->group_count;
+	return true;
+}
+
+bool fanout_lay_branches(struct fanout_frame *self, struct group *group, struct arena *arena)
+{
+	const struct fanout *fanout = fanout_of(&self->base);
+	struct gather *gather = &group->gather;
+	struct branch *branches = arena_alloc(arena, fanout->source_count * sizeof(*branches));
+	if (!branches)
+		return out_of_memory(self);
+	group->arena = arena;
+	gather_init(gather, &self->base.frame, branches, fanout->source_count, fanout->needed);
+	gather->fail_fast = fanout->fail_fast;
+	gather->judge = fanout->best.path ? fanout_best_judge : NULL;
 	return true;
 }
 
@@ -63,15 +62,16 @@ static bool ask(struct fanout_frame *self, struct group *group, uint32_t i)
 	struct source *source = question->source;
 	struct run *run = self->base.run;
 	struct names names = {run, self->base.activation,
-			fanout->each ? fanout->each_slot : SLOT_UNBOUND, group->element, false};
-	struct ask *ask = arena_zalloc(run->arena, source->ask_size);
+			fanout->each ? fanout->each_slot : SLOT_UNBOUND, group->element, false,
+			group->arena};
+	struct ask *ask = arena_zalloc(group->arena, source->ask_size);
 	if (!ask)
 		return out_of_memory(self);
 	struct filled filled;
 	if (!question_fill(question, &names, &filled, &self->base.frame.outcome))
 		return false;
-	struct scope *scope = gather_scope(&group->gather, i, self->limit);
-	source->ops->ask_init(ask, source, run->arena, &self->base.frame, scope);
+	struct scope *scope = gather_scope(&group->gather, i, group->limit);
+	source->ops->ask_init(ask, source, group->arena, &self->base.frame, scope);
 	ask->target = question->target;
 	ask->body = filled.body;
 	ask->texts = filled.texts;
@@ -80,9 +80,25 @@ static bool ask(struct fanout_frame *self, struct group *group, uint32_t i)
 	return true;
 }
 
-/* Asks until the group is complete: with `any`, a source that answers at once spares the others. */
-static bool ask_group(struct fanout_frame *self, struct group *group)
+/* A branch may take its own timeout; where a partial answer will do, it ends early enough for that
+ * to be sent. */
+static void set_limit(struct fanout_frame *self, struct group *group)
 {
+	const struct fanout *fanout = fanout_of(&self->base);
+	uint64_t deadline = self->base.frame.scope->deadline;
+	uint64_t now = self->base.run->async->now;
+	group->limit = deadline;
+	if (fanout->partial && deadline != SCOPE_FOREVER)
+		group->limit = deadline > SOURCE_MARGIN_NS ? deadline - SOURCE_MARGIN_NS : 0;
+	group->timed = fanout->timeout && now + fanout->timeout < group->limit;
+	if (group->timed)
+		group->limit = now + fanout->timeout;
+}
+
+/* Asks until the group is complete: with `any`, a source that answers at once spares the others. */
+bool fanout_ask_group(struct fanout_frame *self, struct group *group)
+{
+	set_limit(self, group);
 	for (uint32_t i = 0; i < group->gather.count && !gather_complete(&group->gather); i++) {
 		if (!ask(self, group, i))
 			return false;
@@ -90,22 +106,7 @@ static bool ask_group(struct fanout_frame *self, struct group *group)
 	return true;
 }
 
-/* A branch may take its own timeout; where a partial answer will do, it ends early enough for that
- * to be sent. */
-static void set_limit(struct fanout_frame *self)
-{
-	const struct fanout *fanout = fanout_of(&self->base);
-	uint64_t deadline = self->base.frame.scope->deadline;
-	uint64_t now = self->base.run->async->now;
-	self->limit = deadline;
-	if (fanout->partial && deadline != SCOPE_FOREVER)
-		self->limit = deadline > SOURCE_MARGIN_NS ? deadline - SOURCE_MARGIN_NS : 0;
-	self->timed = fanout->timeout && now + fanout->timeout < self->limit;
-	if (self->timed)
-		self->limit = now + fanout->timeout;
-}
-
-static void close_group(struct fanout_frame *self, struct group *group)
+void fanout_close_group(struct fanout_frame *self, struct group *group)
 {
 	gather_close(&group->gather);
 	group->closed = true;
@@ -119,7 +120,7 @@ static void close_all(struct fanout_frame *self)
 {
 	for (uint32_t i = 0; i < self->group_count; i++) {
 		if (!self->groups[i].closed)
-			close_group(self, &self->groups[i]);
+			fanout_close_group(self, &self->groups[i]);
 	}
 }
 
@@ -129,7 +130,7 @@ static void settle_group(struct fanout_frame *self, struct group *group)
 {
 	if (group->closed || !gather_complete(&group->gather))
 		return;
-	close_group(self, group);
+	fanout_close_group(self, group);
 	if (fanout_of(&self->base)->fail_fast && group->gather.good < group->gather.needed)
 		close_all(self);
 }
@@ -148,10 +149,14 @@ static enum progress fanout_start(struct frame *frame)
 		return stage_may_not_wait(&self->base);
 	if (!lay_groups(self))
 		return DONE;
-	set_limit(self);
-	self->open = self->group_count;
+	if (fanout_parts_wanted(self))
+		return fanout_parts_start(self);
+	for (uint32_t i = 0; i < self->group_count; i++) {
+		if (!fanout_lay_branches(self, &self->groups[i], self->base.run->arena))
+			return DONE;
+	}
 	for (uint32_t i = 0; i < self->group_count && !self->groups[i].closed; i++) {
-		if (!ask_group(self, &self->groups[i])) {
+		if (!fanout_ask_group(self, &self->groups[i])) {
 			close_all(self);
 			return DONE;
 		}
@@ -163,6 +168,8 @@ static enum progress fanout_start(struct frame *frame)
 static enum progress fanout_resume(struct frame *frame, struct frame *child)
 {
 	struct fanout_frame *self = container_of(frame, struct fanout_frame, base.frame);
+	if (self->parts)
+		return fanout_parts_resume(self, child);
 	for (uint32_t i = 0; i < self->group_count; i++) {
 		struct group *group = &self->groups[i];
 		if (group->closed || !gather_resume(&group->gather, child))
@@ -270,6 +277,7 @@ static void fanout_compile(
 	fanout->timeout = option_number(options, "timeout");
 	fanout->partial = option_get(options, "on_error")->choice == ON_ERROR_PARTIAL;
 	fanout->each_max = (uint32_t)option_number(options, "max");
+	fanout->ahead = (uint32_t)option_number(options, "ahead");
 	fanout->each_slot = SLOT_UNBOUND;
 	compile_wait(compiler, fanout, option_get(options, "wait"));
 	compile_fail_fast(compiler, fanout, option_get(options, "fail_fast"));
@@ -300,7 +308,7 @@ const struct option fanout_options[] = {
 				.list = true,
 				.required = true,
 				.min = 1,
-				.max = 100,
+				.max = PARTS_MAX,
 				.help = "the sources to ask"},
 		{.key = "each",
 				.kind = OPTION_TEMPLATES,
@@ -339,6 +347,13 @@ const struct option fanout_options[] = {
 				.kind = OPTION_TEMPLATES,
 				.help = "what they are sent; what `each` binds, or the whole body, "
 					"if not given"},
+		{.key = "ahead",
+				.kind = OPTION_NUMBER,
+				.fallback = "16",
+				.min = 1,
+				.max = PARTS_MAX,
+				.help = "with `stream=1`, the answers that may be asked for before "
+					"the client has read one; those of one element at least"},
 		{.key = "hedge", .kind = OPTION_TEXT, .later = true},
 		{.key = "best",
 				.kind = OPTION_MAP,

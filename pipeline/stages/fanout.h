@@ -6,7 +6,8 @@
  * ends on its own.
  *
  * fanout.c asks; fanout_each.c takes `each` apart; fanout_best.c tells which answer is the best;
- * fanout_reply.c makes one outcome of what came.
+ * fanout_reply.c makes one outcome of what came; fanout_parts.c gives it piece by piece, where it
+ * is wanted so.
  */
 #include "pipeline/async/gather.h"
 #include "pipeline/stages/question.h"
@@ -41,6 +42,7 @@ struct fanout {
 	uint64_t timeout; /* of a branch; 0: none */
 	bool partial;
 	bool fail_fast;
+	uint32_t ahead; /* parts that may be asked for before one is read */
 	struct best best;
 };
 
@@ -48,17 +50,31 @@ struct fanout {
 struct group {
 	struct gather gather;
 	struct value element;
-	struct text name; /* the element's, as a JSON string; absent without `each` */
+	struct text name;    /* the element's, as a JSON string; absent without `each` */
+	struct arena *arena; /* of what is asked and answered: the run's, or its own */
+	uint64_t limit;	     /* of its branches */
+	bool timed;	     /* the limit is `timeout`, and not the margin before the deadline */
 	bool closed;
+	struct portion *portion; /* in parts: its own memory; NULL: it has none */
+};
+
+/* What is known so far of how a part of the fan-out failed. */
+struct failures {
+	struct arena *arena;
+	const struct fault *first;
+	const struct fault **end;
+	uint32_t room;	    /* for that many causes more */
+	enum status common; /* STATUS_OK: none yet */
+	bool mixed;
+	bool copies; /* what a fault says is kept, and not only pointed at */
 };
 
 struct fanout_frame {
 	struct stage_frame base;
 	struct group *groups;
 	uint32_t group_count;
-	uint32_t open; /* groups that are not complete */
-	bool timed;    /* a branch's limit is `timeout`, and not the margin before the deadline */
-	uint64_t limit;
+	uint32_t open;		    /* groups that are not complete */
+	struct fanout_parts *parts; /* NULL: the answer is given whole */
 };
 
 extern const struct option fanout_options[];
@@ -72,11 +88,46 @@ extern const struct option fanout_best_options[];
 struct compiler;
 void fanout_best_compile(
 		struct compiler *compiler, struct best *best, const struct option_value *option);
-/* An answer without the number that is looked for becomes a bad one. */
-void fanout_best_judge(const struct fanout_frame *frame, struct outcome *outcome);
+/* A gather_judge_fn: an answer without the number that is looked for becomes a bad one. */
+void fanout_best_judge(struct gather *gather, struct outcome *outcome);
 /* The branch with the best answer, of equal ones the first; NULL: none is good. */
 const struct branch *fanout_best_branch(
 		const struct fanout_frame *frame, const struct group *group);
 
+/* fanout.c */
+/* What a group needs before it is asked for, in arena. False: the frame's outcome says why not. */
+bool fanout_lay_branches(struct fanout_frame *self, struct group *group, struct arena *arena);
+/* False: the frame's outcome says why not all could be asked. */
+bool fanout_ask_group(struct fanout_frame *self, struct group *group);
+void fanout_close_group(struct fanout_frame *self, struct group *group);
+
+/* fanout_reply.c */
 /* The outcome of all groups, each closed. */
 struct outcome fanout_outcome(const struct fanout_frame *frame);
+
+/* How one group ended: whether it gives a value, and whether that lacks something. */
+struct verdict {
+	bool good;
+	bool partial;
+	enum status status; /* where it is not good */
+};
+
+/* Of a group that is closed. Adds its failures to all, where it has too few answers. */
+struct verdict fanout_judge(
+		const struct fanout_frame *frame, const struct group *group, struct failures *all);
+/* The value of a good group, in its arena; it may be absent. False when memory is out. */
+bool fanout_group_value(const struct fanout_frame *frame, const struct group *group, bool partial,
+		struct value *ret);
+/* `{"$missing":{…}}` for the branches that gave no good answer; absent where memory is out. */
+struct value fanout_group_missing(const struct fanout_frame *frame, const struct group *group);
+bool fanout_branch_good(const struct branch *branch);
+void failures_init(struct failures *failures, struct arena *arena);
+/* The frame's error, for all these causes. */
+struct outcome failures_outcome(const struct failures *failures, const struct stage_frame *frame);
+
+/* fanout_parts.c */
+/* Whether the answer is wanted in parts, and has any. */
+bool fanout_parts_wanted(const struct fanout_frame *self);
+/* For start() and resume(), when the groups are laid out. */
+enum progress fanout_parts_start(struct fanout_frame *self);
+enum progress fanout_parts_resume(struct fanout_frame *self, struct frame *child);

@@ -86,10 +86,12 @@ static bool number_of(const struct best *best, const struct outcome *outcome, st
 	return true;
 }
 
-void fanout_best_judge(const struct fanout_frame *frame, struct outcome *outcome)
+void fanout_best_judge(struct gather *gather, struct outcome *outcome)
 {
+	const struct fanout_frame *frame =
+			container_of(gather->owner, struct fanout_frame, base.frame);
 	const struct fanout *fanout = container_of(frame->base.stage, struct fanout, stage);
-	struct arena *arena = frame->base.run->arena;
+	struct arena *arena = container_of(gather, struct group, gather)->arena;
 	double number;
 	if (!number_of(&fanout->best, outcome, arena, &number))
 		*outcome = outcome_failed(arena, STATUS_INTERNAL, (struct text){NULL, 0},
@@ -105,8 +107,7 @@ const struct branch *fanout_best_branch(const struct fanout_frame *frame, const 
 		const struct branch *branch = &group->gather.branches[i];
 		double number;
 		if (branch->state != BRANCH_ENDED || branch->outcome.status != STATUS_OK ||
-				!number_of(&fanout->best, &branch->outcome, frame->base.run->arena,
-						&number))
+				!number_of(&fanout->best, &branch->outcome, group->arena, &number))
 			continue;
 		bool better = fanout->best.highest ? number > best_number : number < best_number;
 		if (best && !better)

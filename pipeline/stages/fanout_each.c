@@ -67,7 +67,7 @@ bool fanout_spread(struct fanout_frame *self)
 {
 	const struct fanout *fanout = container_of(self->base.stage, struct fanout, stage);
 	struct run *run = self->base.run;
-	struct names names = {run, self->base.activation, SLOT_UNBOUND, VALUE_NONE, false};
+	struct names names = {run, self->base.activation, SLOT_UNBOUND, VALUE_NONE, false, NULL};
 	struct value array;
 	if (!names_value(&names, fanout->each, &array, &self->base.frame.outcome))
 		return false;

@@ -10,18 +10,9 @@
 #include "pipeline/base/buffer.h"
 #include "pipeline/resources/source.h"
 
-/* What is known so far of how a part of the fan-out failed. */
-struct failures {
-	struct run *run;
-	const struct fault *first;
-	const struct fault **end;
-	enum status common; /* STATUS_OK: none yet */
-	bool mixed;
-};
-
-static void failures_init(struct failures *failures, struct run *run)
+void failures_init(struct failures *failures, struct arena *arena)
 {
-	*failures = (struct failures){.run = run, .common = STATUS_OK};
+	*failures = (struct failures){.arena = arena, .room = UINT32_MAX, .common = STATUS_OK};
 	failures->end = &failures->first;
 }
 
@@ -29,11 +20,17 @@ static void add_failure(struct failures *failures, const struct fault *fault, en
 {
 	failures->mixed |= failures->common != STATUS_OK && failures->common != status;
 	failures->common = status;
-	struct fault *copy = arena_alloc(failures->run->arena, sizeof(*copy));
+	struct fault *copy =
+			failures->room > 0 ? arena_alloc(failures->arena, sizeof(*copy)) : NULL;
 	if (!copy)
 		return;
 	*copy = fault ? *fault : (struct fault){.status = status};
 	copy->next = NULL;
+	if (failures->copies) {
+		copy->cause = NULL; /* a source's answer has none */
+		copy->message = arena_copy(failures->arena, copy->message);
+	}
+	failures->room--;
 	*failures->end = copy;
 	failures->end = &copy->next;
 }
@@ -43,10 +40,9 @@ static enum status failures_status(const struct failures *failures)
 	return failures->mixed ? STATUS_UNAVAILABLE : failures->common;
 }
 
-static struct outcome failures_outcome(
-		const struct failures *failures, const struct stage_frame *frame)
+struct outcome failures_outcome(const struct failures *failures, const struct stage_frame *frame)
 {
-	struct outcome outcome = outcome_fault(failures->run->arena, failures_status(failures),
+	struct outcome outcome = outcome_fault(failures->arena, failures_status(failures),
 			frame->stage->path, TEXT("too few good answers"));
 	struct fault *fault = (struct fault *)outcome.fault;
 	if (fault)
@@ -55,14 +51,14 @@ static struct outcome failures_outcome(
 }
 
 /* How a branch that gave no good answer ended. */
-static struct outcome branch_failure(const struct fanout_frame *frame, const struct branch *branch,
+static struct outcome branch_failure(const struct group *group, const struct branch *branch,
 		const struct fanout_source *source)
 {
-	struct arena *arena = frame->base.run->arena;
+	struct arena *arena = group->arena;
 	bool late = branch->state == BRANCH_EXPIRED ||
 		    (branch->state == BRANCH_ENDED &&
 				    branch->outcome.status == STATUS_DEADLINE_EXCEEDED);
-	if (late && frame->timed)
+	if (late && group->timed)
 		return outcome_timeout(arena, source->stage, TEXT("timed out"));
 	if (branch->state == BRANCH_ENDED)
 		return outcome_at_stage(arena, branch->outcome, source->stage);
@@ -70,7 +66,7 @@ static struct outcome branch_failure(const struct fanout_frame *frame, const str
 	return outcome_at_stage(arena, outcome_status(status), source->stage);
 }
 
-static bool branch_good(const struct branch *branch)
+bool fanout_branch_good(const struct branch *branch)
 {
 	return branch->state == BRANCH_ENDED && branch->outcome.status == STATUS_OK;
 }
@@ -125,15 +121,6 @@ static void append_value(struct buffer *buffer, const struct value *value)
 	buffer_append(buffer, value_present(value) ? value->text : TEXT("null"));
 }
 
-/* How one group ended: its value, or why it has none. */
-struct verdict {
-	struct value value;
-	bool good;
-	bool partial;
-	bool out_of_memory;
-	enum status status;
-};
-
 static void collect_failures(const struct fanout_frame *frame, const struct group *group,
 		struct failures *failures)
 {
@@ -141,10 +128,10 @@ static void collect_failures(const struct fanout_frame *frame, const struct grou
 	for (uint32_t i = 0; i < group->gather.count; i++) {
 		const struct branch *branch = &group->gather.branches[i];
 		/* What was not asked, or not wanted any more, is no cause. */
-		if (branch_good(branch) || branch->state == BRANCH_IDLE ||
+		if (fanout_branch_good(branch) || branch->state == BRANCH_IDLE ||
 				branch->state == BRANCH_LOST)
 			continue;
-		struct outcome outcome = branch_failure(frame, branch, &fanout->sources[i]);
+		struct outcome outcome = branch_failure(group, branch, &fanout->sources[i]);
 		add_failure(failures, outcome.fault, outcome.status);
 	}
 }
@@ -152,7 +139,7 @@ static void collect_failures(const struct fanout_frame *frame, const struct grou
 static struct value winner(const struct group *group)
 {
 	for (uint32_t i = 0; i < group->gather.count; i++) {
-		if (branch_good(&group->gather.branches[i]))
+		if (fanout_branch_good(&group->gather.branches[i]))
 			return group->gather.branches[i].outcome.value;
 	}
 	return VALUE_NONE;
@@ -165,9 +152,9 @@ static void lack_all(struct members *members, const struct fanout_frame *frame,
 	for (uint32_t i = 0; i < group->gather.count; i++) {
 		const struct branch *branch = &group->gather.branches[i];
 		const struct fanout_source *source = &fanout->sources[i];
-		if (!branch_good(branch))
+		if (!fanout_branch_good(branch))
 			members_lack(members, source->name,
-					branch_failure(frame, branch, source).status);
+					branch_failure(group, branch, source).status);
 	}
 }
 
@@ -175,14 +162,13 @@ static struct value group_object(
 		const struct fanout_frame *frame, const struct group *group, bool partial)
 {
 	const struct fanout *fanout = container_of(frame->base.stage, struct fanout, stage);
-	struct arena *arena = frame->base.run->arena;
 	struct buffer buffer;
 	struct members members;
-	buffer_init_arena(&buffer, arena);
-	members_open(&members, &buffer, arena);
+	buffer_init_arena(&buffer, group->arena);
+	members_open(&members, &buffer, group->arena);
 	for (uint32_t i = 0; i < group->gather.count; i++) {
 		const struct branch *branch = &group->gather.branches[i];
-		if (!branch_good(branch))
+		if (!fanout_branch_good(branch))
 			continue;
 		members_name(&members, fanout->sources[i].name);
 		append_value(&buffer, &branch->outcome.value);
@@ -213,7 +199,7 @@ static struct value best_object(
 {
 	const struct fanout *fanout = container_of(frame->base.stage, struct fanout, stage);
 	const struct branch *best = fanout_best_branch(frame, group);
-	struct arena *arena = frame->base.run->arena;
+	struct arena *arena = group->arena;
 	struct value object = best->outcome.value;
 	struct buffer buffer;
 	struct members members;
@@ -230,31 +216,45 @@ static struct value best_object(
 	return value_of(buffer_text(&buffer));
 }
 
-static struct verdict judge(
+struct verdict fanout_judge(
 		const struct fanout_frame *frame, const struct group *group, struct failures *all)
 {
 	const struct fanout *fanout = container_of(frame->base.stage, struct fanout, stage);
 	struct verdict verdict = {.good = true, .status = STATUS_OK};
-	bool enough = group->gather.good >= group->gather.needed;
-	if (!enough) {
-		struct failures own;
-		failures_init(&own, frame->base.run);
-		collect_failures(frame, group, &own);
-		collect_failures(frame, group, all);
-		verdict.good = fanout->partial && group->gather.good > 0;
-		verdict.partial = verdict.good;
-		verdict.status = failures_status(&own);
-	}
-	if (!verdict.good)
+	if (group->gather.good >= group->gather.needed)
 		return verdict;
-	if (fanout->wait == WAIT_ANY) {
-		verdict.value = winner(group);
-		return verdict;
-	}
-	verdict.value = fanout->best.path ? best_object(frame, group, verdict.partial)
-					  : group_object(frame, group, verdict.partial);
-	verdict.out_of_memory = !value_present(&verdict.value);
+	struct failures own;
+	failures_init(&own, group->arena);
+	collect_failures(frame, group, &own);
+	collect_failures(frame, group, all);
+	verdict.good = fanout->partial && group->gather.good > 0;
+	verdict.partial = verdict.good;
+	verdict.status = failures_status(&own);
 	return verdict;
+}
+
+bool fanout_group_value(const struct fanout_frame *frame, const struct group *group, bool partial,
+		struct value *ret)
+{
+	const struct fanout *fanout = container_of(frame->base.stage, struct fanout, stage);
+	if (fanout->wait == WAIT_ANY) {
+		*ret = winner(group);
+		return true;
+	}
+	*ret = fanout->best.path ? best_object(frame, group, partial)
+				 : group_object(frame, group, partial);
+	return value_present(ret);
+}
+
+struct value fanout_group_missing(const struct fanout_frame *frame, const struct group *group)
+{
+	struct buffer buffer;
+	struct members members;
+	buffer_init_arena(&buffer, group->arena);
+	members_open(&members, &buffer, group->arena);
+	lack_all(&members, frame, group);
+	members_close(&members);
+	return value_of(buffer_text(&buffer));
 }
 
 static struct outcome finish(struct value value, bool partial)
@@ -272,21 +272,22 @@ static struct outcome each_outcome(const struct fanout_frame *frame)
 	struct members members;
 	struct buffer buffer;
 	bool partial = false, failed = false;
-	failures_init(&failures, frame->base.run);
+	failures_init(&failures, arena);
 	buffer_init_arena(&buffer, arena);
 	members_open(&members, &buffer, arena);
 	uint32_t good = 0;
 	for (uint32_t i = 0; i < frame->group_count; i++) {
 		const struct group *group = &frame->groups[i];
-		struct verdict verdict = judge(frame, group, &failures);
-		if (verdict.out_of_memory)
-			return run_out_of_memory();
+		struct verdict verdict = fanout_judge(frame, group, &failures);
 		partial |= verdict.partial || !verdict.good;
 		failed |= !verdict.good;
 		good += verdict.good;
 		if (verdict.good) {
+			struct value value;
+			if (!fanout_group_value(frame, group, verdict.partial, &value))
+				return run_out_of_memory();
 			members_name(&members, group->name);
-			append_value(&buffer, &verdict.value);
+			append_value(&buffer, &value);
 		} else {
 			members_lack(&members, group->name, verdict.status);
 		}
@@ -300,14 +301,16 @@ static struct outcome each_outcome(const struct fanout_frame *frame)
 
 static struct outcome once_outcome(const struct fanout_frame *frame)
 {
+	const struct group *group = &frame->groups[0];
 	struct failures failures;
-	failures_init(&failures, frame->base.run);
-	struct verdict verdict = judge(frame, &frame->groups[0], &failures);
+	struct value value;
+	failures_init(&failures, group->arena);
+	struct verdict verdict = fanout_judge(frame, group, &failures);
 	if (!verdict.good)
 		return failures_outcome(&failures, &frame->base);
-	if (verdict.out_of_memory)
+	if (!fanout_group_value(frame, group, verdict.partial, &value))
 		return run_out_of_memory();
-	return finish(verdict.value, verdict.partial);
+	return finish(value, verdict.partial);
 }
 
 struct outcome fanout_outcome(const struct fanout_frame *frame)

@@ -113,7 +113,7 @@ static bool bind_value(
 static bool bind_all(struct lookup *lookup, struct lookup_frame *self)
 {
 	struct run *run = self->base.run;
-	struct names names = {run, self->base.activation, SLOT_UNBOUND, VALUE_NONE, false};
+	struct names names = {run, self->base.activation, SLOT_UNBOUND, VALUE_NONE, false, NULL};
 	self->values = arena_alloc(
 			run->arena, lookup->spec.parameter_count * sizeof(*self->values));
 	if (!self->values)

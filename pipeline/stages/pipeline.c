@@ -189,7 +189,10 @@ void pipeline_begin_read(const struct pipeline *pipeline, struct run *run,
 enum progress pipeline_start(const struct pipeline *pipeline, struct run *run,
 		struct activation *activation, struct frame *parent, struct scope *scope)
 {
-	return stage_start(pipeline->steps, run, activation, parent, scope);
+	struct stage_frame *steps =
+			stage_frame_init(pipeline->steps, run, activation, parent, scope);
+	steps->answers = true;
+	return frame_start(&steps->frame);
 }
 
 struct outcome pipeline_outcome(const struct pipeline *pipeline, struct activation *activation)

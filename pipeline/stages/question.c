@@ -79,7 +79,7 @@ void question_compile(struct compiler *compiler, struct question *question,
 static struct text body_of_each(const struct question *question, const struct names *names)
 {
 	struct buffer buffer;
-	buffer_init_arena(&buffer, names->run->arena);
+	buffer_init_arena(&buffer, names_arena(names));
 	buffer_append_char(&buffer, '{');
 	buffer_append_json_string(&buffer, question->each_name);
 	buffer_append_char(&buffer, ':');
@@ -110,7 +110,7 @@ static bool fill_texts(const struct question *question, struct names *names, str
 		struct outcome *ret_outcome)
 {
 	uint32_t count = question->source->template_count;
-	struct text *texts = arena_alloc(names->run->arena, count * sizeof(*texts));
+	struct text *texts = arena_alloc(names_arena(names), count * sizeof(*texts));
 	if (!texts) {
 		*ret_outcome = run_out_of_memory();
 		return false;

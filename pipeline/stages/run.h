@@ -15,6 +15,7 @@ struct async;
 struct blob;
 struct json_limits;
 struct log;
+struct stream_queue;
 
 /* Something that a run keeps until it is over. Embedded in what is kept. */
 struct hold {
@@ -27,6 +28,16 @@ struct blob_hold {
 	struct blob *blob;
 };
 
+/* A part of an answer: the three make the text of an object. */
+struct part {
+	struct text head;
+	struct text value;
+	struct text tail;
+};
+
+/* Parts that may lie between a stage and whoever takes them. */
+#define PARTS_MAX 100
+
 struct run {
 	struct async *async;
 	struct arena *arena;
@@ -36,7 +47,9 @@ struct run {
 	struct text trace;   /* passed on to sources; absent: none */
 	const char *used_up; /* why what would wait, or start anything outside, is refused, such as
 				"too many requests in flight"; static; NULL: it is not */
-	struct activation *root; /* of the pipeline, or of a cache's miss */
+	struct stream_queue *parts; /* of PARTS_MAX struct part: where the answer may go as it
+				       comes; NULL: it is wanted whole */
+	struct activation *root;    /* of the pipeline, or of a cache's miss */
 	struct hold *holds;
 
 	/* The record, filled in by stages. */

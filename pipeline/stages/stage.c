@@ -26,6 +26,7 @@ struct stage_frame *stage_frame_init(const struct stage *stage, struct run *run,
 	frame->run = run;
 	frame->activation = activation;
 	frame->started = run->async->now;
+	frame->answers = false;
 	return frame;
 }
 
@@ -33,6 +34,15 @@ enum progress stage_start(const struct stage *stage, struct run *run, struct act
 		struct frame *parent, struct scope *scope)
 {
 	return frame_start(&stage_frame_init(stage, run, activation, parent, scope)->frame);
+}
+
+enum progress stage_start_within(struct stage_frame *outer, const struct stage *steps,
+		struct activation *activation, struct scope *scope)
+{
+	struct stage_frame *frame =
+			stage_frame_init(steps, outer->run, activation, &outer->frame, scope);
+	frame->answers = outer->answers;
+	return frame_start(&frame->frame);
 }
 
 struct outcome stage_outcome(struct frame *child)

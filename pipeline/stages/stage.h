@@ -68,6 +68,7 @@ struct stage_frame {
 	struct activation *activation;
 	uint64_t started; /* 0: never */
 	uint64_t ended;	  /* 0: not yet */
+	bool answers;	  /* its value is the run's answer, as it is: parts of it may go ahead */
 };
 
 /* The frame of a stage that runs at most once in an activation. */
@@ -80,6 +81,10 @@ struct stage_frame *stage_frame_init(const struct stage *stage, struct run *run,
 /* Makes the frame and starts it. With DONE, stage_outcome() has it. */
 enum progress stage_start(const struct stage *stage, struct run *run, struct activation *activation,
 		struct frame *parent, struct scope *scope);
+
+/* The same for steps whose value becomes that of outer, whose child they are. */
+enum progress stage_start_within(struct stage_frame *outer, const struct stage *steps,
+		struct activation *activation, struct scope *scope);
 
 /* For a parent whose child stage has ended: takes note of when, and gives the outcome, its fault
  * naming the stage. */

@@ -22,8 +22,8 @@ struct steps_frame {
 static enum progress reply(struct steps_frame *frame, const struct steps *steps)
 {
 	struct outcome outcome = outcome_ok(frame->last);
-	struct names names = {
-			frame->base.run, frame->base.activation, SLOT_UNBOUND, VALUE_NONE, false};
+	struct names names = {frame->base.run, frame->base.activation, SLOT_UNBOUND, VALUE_NONE,
+			false, NULL};
 	struct value value;
 	if (steps->reply) {
 		if (names_object(&names, steps->reply, &value, &outcome))
@@ -69,9 +69,12 @@ static enum progress go_on(struct steps_frame *frame)
 	const struct steps *steps = (const struct steps *)frame->base.stage;
 	while (frame->at < steps->count) {
 		const struct step *step = &steps->steps[frame->at];
-		struct stage_frame *child = stage_frame_of(frame->base.activation, step->stage);
-		if (stage_start(step->stage, frame->base.run, frame->base.activation,
-				    &frame->base.frame, frame->base.frame.scope) == PENDING)
+		struct stage_frame *child = stage_frame_init(step->stage, frame->base.run,
+				frame->base.activation, &frame->base.frame,
+				frame->base.frame.scope);
+		child->answers = frame->base.answers && !steps->reply &&
+				 frame->at + 1 == steps->count;
+		if (frame_start(&child->frame) == PENDING)
 			return PENDING;
 		if (!take(frame, step, stage_outcome(&child->frame)))
 			return DONE;

@@ -52,8 +52,8 @@ static bool holds(enum condition condition, struct text value, struct text other
 static bool judge(struct when_frame *self, struct outcome *ret_outcome)
 {
 	const struct when *when = when_of(&self->base);
-	struct names names = {
-			self->base.run, self->base.activation, SLOT_UNBOUND, VALUE_NONE, false};
+	struct names names = {self->base.run, self->base.activation, SLOT_UNBOUND, VALUE_NONE,
+			false, NULL};
 	struct value value, other;
 	if (!names_value_if_any(&names, when->value, &value, ret_outcome))
 		return false;
@@ -80,7 +80,7 @@ static enum progress when_start(struct frame *frame)
 		return frame_done(frame, outcome_stands());
 	}
 	when->taken++;
-	if (stage_start(when->steps, self->base.run, activation, frame, frame->scope) == PENDING)
+	if (stage_start_within(&self->base, when->steps, activation, frame->scope) == PENDING)
 		return PENDING;
 	return frame_done(frame, stage_outcome(&stage_frame_of(activation, when->steps)->frame));
 }

@@ -296,7 +296,7 @@ static void test_a_miss_and_its_flight(void **state)
 			",\"status\":\"OK\"},{\"path\":\"product/1.cache/1.fanout\""
 			",\"us\":3000,\"status\":\"OK\",\"flight\":1}]"
 			",\"cache\":\"miss\",\"bytes_in\":44,\"bytes_out\":%zu"
-			",\"losers\":0,\"wasted_us\":0"
+			",\"parts\":0,\"losers\":0,\"wasted_us\":0"
 			",\"generation\":7,\"trace\":\"00-ab-cd-01\"}",
 			test->reply_size);
 }
@@ -315,7 +315,8 @@ static void test_a_hit_has_no_stages_below_it(void **state)
 			",\"stages\":[{\"path\":\"product/1.cache\",\"us\":0"
 			",\"status\":\"OK\"}]"
 			",\"cache\":\"hit\",\"bytes_in\":26,\"bytes_out\":%zu"
-			",\"losers\":0,\"wasted_us\":0,\"generation\":7,\"trace\":null}",
+			",\"parts\":0,\"losers\":0,\"wasted_us\":0,\"generation\":7,\"trace\":"
+			"null}",
 			test->reply_size);
 }
 
@@ -334,7 +335,8 @@ static void test_who_is_cancelled_tells_of_a_flight_as_it_stands(void **state)
 			"{\"path\":\"product/1.cache/1.fanout\",\"us\":5000"
 			",\"status\":\"-\",\"flight\":1}]"
 			",\"cache\":\"joined\",\"bytes_in\":26,\"bytes_out\":%zu"
-			",\"losers\":0,\"wasted_us\":0,\"generation\":7,\"trace\":null}",
+			",\"parts\":0,\"losers\":0,\"wasted_us\":0,\"generation\":7,\"trace\":"
+			"null}",
 			test->reply_size);
 	answer(test, 6, "1");
 	struct feed_event event;
@@ -360,7 +362,8 @@ static void test_a_timeout_inside(void **state)
 			"{\"path\":\"product/1.cache/1.fanout\",\"us\":21000"
 			",\"status\":\"-\",\"flight\":1}]"
 			",\"cache\":\"miss\",\"bytes_in\":24,\"bytes_out\":%zu"
-			",\"losers\":0,\"wasted_us\":0,\"generation\":7,\"trace\":null}",
+			",\"parts\":0,\"losers\":0,\"wasted_us\":0,\"generation\":7,\"trace\":"
+			"null}",
 			test->reply_size);
 }
 
@@ -384,7 +387,7 @@ static void test_no_pipeline_of_that_name(void **state)
 			",\"status\":\"UNIMPLEMENTED\",\"reason\":null"
 			",\"us\":0,\"queue_us\":0,\"stages\":[]"
 			",\"cache\":null,\"bytes_in\":24,\"bytes_out\":%zu"
-			",\"losers\":0,\"wasted_us\":0"
+			",\"parts\":0,\"losers\":0,\"wasted_us\":0"
 			",\"generation\":7,\"trace\":\"a\\\"b\"}",
 			test->reply_size);
 }

@@ -155,7 +155,8 @@ static void test_stats_are_json(void **state)
 			&json, &h.world.arena, buffer_text(&buffer), &h.limits.json, &error));
 	buffer_append_char(&buffer, '\0');
 	static const char *const parts[] = {
-			"{\"read\":3,\"answered\":2,\"gone\":0,\"undelivered\":0,\"cancelled\":0,"
+			"{\"read\":3,\"answered\":2,\"gone\":0,\"undelivered\":0,\"parts\":0,"
+			"\"cancelled\":0,"
 			"\"in_flight\":1,"
 			"\"in_flight_highest\":1,\"reaping\":0,\"outboxes\":0,\"clients\":1,"
 			"\"bytes\":",

@@ -1,0 +1,215 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Answers in parts: when they leave, what waits, and what is left of them when a request ends. */
+#include "tests/unit/requests/fixture.h"
+
+#include "pipeline/base/arena.h"
+
+#define P                                                                                          \
+	"pipelines:\n"                                                                             \
+	"  p:\n    steps: [fanout: {to: [north, south]}]\n"                                        \
+	"  each:\n    takes: {e: [string]}\n"                                                      \
+	"    steps: [fanout: {each: {e: \"${e}\"}, to: [north, south], ahead: 4}]\n"               \
+	"  row:\n    steps: [lookup: {in: catalog, query: SELECT 1}]\n"
+
+static struct peer *start(void)
+{
+	load(P);
+	return connect();
+}
+
+static void quote(struct scripted_source *source, const char *json)
+{
+	struct scripted_ask *ask = scripted_ask(source, 0);
+	assert_non_null(ask);
+	scripted_ask_end(ask, STATUS_OK, json);
+	(void)world_turn(&h.world);
+}
+
+static void test_parts_are_counted_apart(void **state)
+{
+	struct peer *peer = start();
+	peer_send(peer, "p 1 100 stream=1");
+	quote(&h.world.south, "2");
+	expect(peer, "1 MORE seq=1\n{\"south\":2}");
+	assert_int_equal(counts()->parts, 1);
+	assert_int_equal(counts()->answered, 0);
+	assert_int_equal(counts()->in_flight, 1);
+	size_t size = peer->size;
+	quote(&h.world.north, "1");
+	expect(peer, "1 MORE seq=2\n{\"north\":1}");
+	size += peer->size - strlen("1 OK us=0 parts=2\n{}");
+	expect(peer, "1 OK parts=2\n{}");
+	assert_int_equal(counts()->parts, 2);
+	assert_int_equal(counts()->answered, 1);
+	assert_int_equal(counts()->in_flight, 0);
+	assert_int_equal(counts()->by_status[STATUS_OK], 1);
+}
+
+static void test_the_envelope_goes_with_each(void **state)
+{
+	struct peer *peer = start();
+	peer_send_in(peer, "e", "p 1 100 stream=1");
+	quote(&h.world.south, "2");
+	quote(&h.world.north, "1");
+	expect(peer, "[e] 1 MORE seq=1\n{\"south\":2}");
+	expect(peer, "[e] 1 MORE seq=2\n{\"north\":1}");
+	expect(peer, "[e] 1 OK parts=2\n{}");
+}
+
+static void test_what_is_there_at_once_leaves_at_once(void **state)
+{
+	static const struct scripted_end one = {STATUS_OK, "1"};
+	struct peer *peer = start();
+	h.world.north.at_once = &one;
+	h.world.south.at_once = &one;
+	peer_send(peer, "p 1 100 stream=1");
+	expect(peer, "1 MORE seq=1\n{\"north\":1}");
+	expect(peer, "1 MORE seq=2\n{\"south\":1}");
+	expect(peer, "1 OK parts=2\n{}");
+}
+
+static void test_one_place_in_the_outbox_for_all_parts(void **state)
+{
+	struct peer *peer = start();
+	peer->room = 0;
+	peer_send(peer, "p 1 100 stream=1");
+	quote(&h.world.south, "2");
+	quote(&h.world.north, "1");
+	assert_int_equal(counts()->outboxes, 1);
+	assert_int_equal(counts()->in_flight, 1);
+	/* Others go behind it, and do not come between it and its like that follow. */
+	peer_send(peer, "row 2 100");
+	row(0, "3");
+	assert_int_equal(counts()->outboxes, 2);
+	peer->room = 1;
+	harness_flush(&h);
+	expect(peer, "1 MORE seq=1\n{\"south\":2}");
+	/* The other part, and the last reply. */
+	assert_int_equal(counts()->outboxes, 3);
+	peer->room = ROOM_FOR_ALL;
+	harness_flush(&h);
+	expect(peer, "2 OK\n3");
+	expect(peer, "1 MORE seq=2\n{\"north\":1}");
+	expect(peer, "1 OK parts=2\n{}");
+}
+
+static void test_its_reply_waits_behind_its_part(void **state)
+{
+	struct peer *peer = start();
+	peer->room = 0;
+	peer_send(peer, "p 1 100 stream=1");
+	quote(&h.world.south, "2");
+	peer_send(peer, "$cancel 1 -");
+	(void)world_turn(&h.world);
+	assert_int_equal(counts()->outboxes, 2);
+	assert_int_equal(counts()->in_flight, 1);
+	/* It has been answered: neither another cancel nor its deadline changes that. */
+	peer_send(peer, "$cancel 1 -");
+	world_at(&h.world, 200);
+	peer->room = ROOM_FOR_ALL;
+	harness_flush(&h);
+	expect(peer, "1 MORE seq=1\n{\"south\":2}");
+	expect(peer, "1 CANCELLED parts=1\n{\"error\":\"cancelled\"}");
+	assert_int_equal(counts()->cancelled, 1);
+}
+
+static void test_a_client_that_leaves_takes_all_with_it(void **state)
+{
+	struct peer *peer = start();
+	peer->room = 0;
+	peer_send(peer, "p 1 100 stream=1");
+	quote(&h.world.south, "2");
+	peer_send(peer, "each 2 100 stream=1\n{\"e\":[\"a\",\"b\",\"c\"]}");
+	quote(&h.world.south, "2");
+	quote(&h.world.south, "2");
+	peer_leave(peer);
+	(void)world_turn(&h.world);
+	assert_int_equal(counts()->gone, 2);
+	assert_int_equal(counts()->undelivered, 0);
+	assert_int_equal(counts()->in_flight + counts()->outboxes, 0);
+}
+
+static void test_a_vanished_client(void **state)
+{
+	struct peer *peer = start();
+	peer_send(peer, "p 1 100 stream=1");
+	peer->gone = true;
+	quote(&h.world.south, "2");
+	assert_int_equal(counts()->parts, 0);
+	quote(&h.world.north, "2");
+	assert_int_equal(counts()->gone, 1);
+	assert_int_equal(counts()->in_flight, 0);
+}
+
+static void test_a_part_without_memory_is_the_end(void **state)
+{
+	struct peer *peer = start();
+	peer_send(peer, "each 1 100 stream=1\n{\"e\":[\"a\",\"b\",\"c\"]}");
+	quote(&h.world.south, "2");
+	expect(peer, "1 MORE seq=1\n{\"a\":{\"south\":2}}");
+	h.out_of_memory = true;
+	scripted_ask_end(scripted_ask(&h.world.north, 0), STATUS_OK, "1");
+	/* The part is pulled from the queue, lost, and nobody pulls any more. */
+	for (int i = 0; i < 3 && scripted_ask(&h.world.north, 0); i++)
+		quote(&h.world.north, "1");
+	h.out_of_memory = false;
+	while (scripted_ask(&h.world.north, 0))
+		quote(&h.world.north, "1");
+	while (scripted_ask(&h.world.south, 0))
+		quote(&h.world.south, "1");
+	assert_int_equal(counts()->by_status[STATUS_RESOURCE_EXHAUSTED], 1);
+	assert_int_equal(counts()->in_flight, 0);
+}
+
+/* However many elements there are, only so many answers are held. */
+static void test_memory_does_not_grow_with_the_answer(void **state)
+{
+	static char large[10000];
+	char request[4096] = "each 1 30000 stream=1\n{\"e\":[";
+	memset(large, 'x', sizeof(large) - 1);
+	large[0] = large[sizeof(large) - 2] = '"';
+	struct peer *peer = start();
+	for (int i = 0; i < 100; i++)
+		(void)snprintf(request + strlen(request), sizeof(request) - strlen(request),
+				"%s\"e%d\"", i > 0 ? "," : "", i);
+	(void)strcat(request, "]}");
+	struct account *account = engine_account(h.engine);
+	peer_send(peer, request);
+	size_t before = account->used;
+	for (int n = 0; n < 200; n++) {
+		if (n == 100)
+			peer->room = 0;
+		struct scripted_ask *ask = scripted_ask(&h.world.north, 0);
+		ask = ask ? ask : scripted_ask(&h.world.south, 0);
+		if (!ask) {
+			/* All that may be there is there. */
+			peer->room = ROOM_FOR_ALL;
+			harness_flush(&h);
+			(void)world_turn(&h.world);
+			n--;
+			continue;
+		}
+		scripted_ask_end(ask, STATUS_OK, large);
+		(void)world_turn(&h.world);
+		assert_true(account->used < before + 20 * sizeof(large));
+	}
+	for (int i = 0; i < 200; i++)
+		assert_non_null(strstr(peer_take(peer), " MORE seq="));
+	expect(peer, "1 OK parts=200\n{}");
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+			request_test(test_parts_are_counted_apart),
+			request_test(test_the_envelope_goes_with_each),
+			request_test(test_what_is_there_at_once_leaves_at_once),
+			request_test(test_one_place_in_the_outbox_for_all_parts),
+			request_test(test_its_reply_waits_behind_its_part),
+			request_test(test_a_client_that_leaves_takes_all_with_it),
+			request_test(test_a_vanished_client),
+			request_test(test_a_part_without_memory_is_the_end),
+			request_test(test_memory_does_not_grow_with_the_answer),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
