@@ -53,7 +53,7 @@ void writer_cache_head(struct writer *writer)
 	writer->shape->waiters = most ? most : writer->configuration->in_flight;
 	writer->shape->caches++;
 	writer->shape->missing_ttl = missing_ttl * WORLD_MS;
-	writer->shape->ttl += (ttl > 500 ? ttl : 500) * WORLD_MS;
+	writer->shape->ttl += ttl * WORLD_MS;
 	buffer_append(writer->yaml, TEXT(", miss: "));
 }
 

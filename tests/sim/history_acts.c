@@ -68,10 +68,10 @@ void history_cancel(struct history *history, struct peer *peer, uint32_t number)
 	char message[64];
 	int size = snprintf(message, sizeof(message), "$cancel r%" PRIu32 " -", planned->id);
 	history_tell(history, peer, ": %s%s", planned->envelope ? "[e] " : "", message);
-	history->witness.cancelling = planned->id;
+	witness_before_cancel(&history->witness, number, history_index(history, peer));
 	peer_send_text(peer, envelope_of(planned), (struct text){message, (size_t)size},
 			history_async(history)->now);
-	history->witness.cancelling = NOBODY;
+	witness_after_cancel(&history->witness);
 }
 
 void history_leave(struct history *history, struct peer *peer)
@@ -80,6 +80,14 @@ void history_leave(struct history *history, struct peer *peer)
 	witness_before_leave(&history->witness, history_index(history, peer));
 	peer_leave(peer);
 	witness_after_leave(&history->witness, history_index(history, peer));
+}
+
+static void ping(struct history *history, struct peer *peer)
+{
+	history_tell(history, peer, ": $ping q1 -");
+	witness_before_ping(&history->witness, history_index(history, peer));
+	peer_send(peer, "$ping q1 -");
+	witness_after_ping(&history->witness);
 }
 
 static void send_garbage(struct peer *peer, uint32_t number)
@@ -133,7 +141,7 @@ static void act(struct history *history, const struct act *act)
 		send_garbage(peer, act->number);
 		break;
 	case ACT_PING:
-		peer_send(peer, "$ping q1 -");
+		ping(history, peer);
 		break;
 	case ACT_DRAIN:
 		history_tell(history, NULL, "drain");

@@ -88,6 +88,8 @@ void witness_check(struct witness *witness)
 	if (counts->in_flight != witness->in_flight)
 		witness_complain(witness, "%" PRIu64 " are said to be in flight, %" PRIu64 " are",
 				counts->in_flight, witness->in_flight);
+	if (memcmp(counts->by_status, witness->ended, sizeof(witness->ended)) != 0)
+		witness_complain(witness, "what has ended how is counted wrong");
 	if (counts->read !=
 			counts->answered + counts->gone + counts->undelivered + counts->in_flight)
 		witness_complain(witness, "what was read is not what was answered, gone, "

@@ -49,7 +49,10 @@ struct witness {
 	uint32_t *sent;
 	size_t sent_count;
 	size_t sent_known;
-	uint32_t cancelling; /* the id that a $cancel names just now; NOBODY: there is none */
+	uint64_t ended[STATUS_COUNT]; /* how many, as they were told */
+	uint32_t cancelling;	      /* whom a $cancel names just now; NOBODY: there is none */
+	uint32_t commanding;	      /* the peer that the latest command came by */
+	uint32_t pongs;		      /* answers to the latest $ping */
 	/* What stands before a request is read. */
 	bool before_clear; /* what will become of it can be foretold exactly */
 	bool before_may_wait;
@@ -80,6 +83,12 @@ void witness_complain(struct witness *witness, const char *format, ...)
 void witness_before_send(
 		struct witness *witness, uint32_t number, uint32_t peer, uint64_t received);
 void witness_after_send(struct witness *witness, uint32_t number);
+
+/* Around a $cancel that names a request, and around a $ping. */
+void witness_before_cancel(struct witness *witness, uint32_t number, uint32_t peer);
+void witness_after_cancel(struct witness *witness);
+void witness_before_ping(struct witness *witness, uint32_t peer);
+void witness_after_ping(struct witness *witness);
 
 void witness_begin_batch(struct witness *witness);
 void witness_end_batch(struct witness *witness);

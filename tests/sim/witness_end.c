@@ -52,8 +52,7 @@ static bool may_end_for(
 	case REASON_NONE:
 		return late ? status == STATUS_DEADLINE_EXCEEDED : may_end(witness, number, status);
 	case ASKED:
-		return !late && status == STATUS_CANCELLED &&
-		       witness->cancelling == witness_planned(witness, number)->id;
+		return !late && status == STATUS_CANCELLED && witness_is_asked(witness, number);
 	case GONE:
 		return witness_is_going(witness, seen->peer);
 	case DEADLINE:
@@ -120,6 +119,7 @@ static void check_missing(struct witness *witness, uint32_t number, const struct
 
 void witness_ended(struct witness *witness, const struct record *record)
 {
+	witness->ended[record->status]++;
 	if (!record->trace.data)
 		return; /* garbage */
 	uint32_t number = (uint32_t)strtoul(record->trace.data + 1, NULL, 10);

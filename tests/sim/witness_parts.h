@@ -10,6 +10,8 @@
  */
 #include "tests/sim/witness.h"
 
+struct wire_reply;
+
 #define TICK_NS (UINT64_C(1) << 19) /* of the timing wheel: what is due is met within one */
 
 static inline uint64_t witness_now(const struct witness *witness)
@@ -42,6 +44,12 @@ void witness_begin_waiting(struct witness *witness, uint32_t number);
 void witness_stop_waiting(struct witness *witness, uint32_t number);
 /* What becomes of those that were read before a request, or (NOBODY) of all, is known now. */
 void witness_catch_up(struct witness *witness, uint32_t until);
+
+/* witness_commands.c */
+/* Whether a $cancel names it just now. */
+bool witness_is_asked(const struct witness *witness, uint32_t number);
+/* A $ping has got its answer, or never will. */
+void witness_ponged(struct witness *witness, uint32_t peer, const struct wire_reply *reply);
 
 /* witness_outbox.c */
 void witness_enter_flight(struct witness *witness, struct seen *seen);

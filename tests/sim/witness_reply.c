@@ -10,10 +10,24 @@
 
 #include "pipeline/wire/wire.h"
 
-/* The request that a reply is for: told, its reply has not left. Of twins the one that was told
- * first, or last. NOBODY: there is none. */
+/* What becomes of a reply. */
+enum fate { FATE_TAKEN, FATE_REFUSED, FATE_GONE, FATE_DISCARDED };
+
+/*
+ * Of twins whose replies look alike, whether the first is more likely meant. Replies leave in the
+ * order in which they were told; one that is discarded was told last; and to a client that is gone
+ * the outbox says nothing before it is dropped.
+ */
+static bool before(const struct seen *one, const struct seen *other, enum fate fate)
+{
+	if (fate == FATE_GONE && one->held != other->held)
+		return other->held;
+	return (one->told > other->told) == (fate == FATE_DISCARDED);
+}
+
+/* The request that a reply is for: told, its reply has not left. NOBODY: there is none. */
 static uint32_t awaits(const struct witness *witness, uint32_t peer, const char *envelope,
-		const struct wire_reply *reply, bool last)
+		const struct wire_reply *reply, enum fate fate)
 {
 	uint32_t found = NOBODY;
 	uint32_t id = (uint32_t)strtoul(reply->id.data + 1, NULL, 10);
@@ -26,7 +40,7 @@ static uint32_t awaits(const struct witness *witness, uint32_t peer, const char 
 		if (!fits || (envelope && witness_planned(witness, i)->envelope !=
 							     (*envelope != '\0')))
 			continue;
-		if (found == NOBODY || (seen->told > witness->requests[found].told) == last)
+		if (found == NOBODY || before(seen, &witness->requests[found], fate))
 			found = i;
 	}
 	return found;
@@ -34,15 +48,17 @@ static uint32_t awaits(const struct witness *witness, uint32_t peer, const char 
 
 /* The request that a reply is for, NOBODY for what answers no request of the plan. */
 static uint32_t find(struct witness *witness, uint32_t peer, const char *envelope, struct text text,
-		bool last, struct wire_reply *ret_reply)
+		enum fate fate, struct wire_reply *ret_reply)
 {
 	if (wire_parse_reply(text, ret_reply)) {
 		witness_complain(witness, "what is sent is no reply");
 		return NOBODY;
 	}
+	if (ret_reply->id.data && ret_reply->id.data[0] == 'q' && fate != FATE_REFUSED)
+		witness_ponged(witness, peer, ret_reply);
 	if (!ret_reply->id.data || ret_reply->id.data[0] != 'r')
 		return NOBODY;
-	uint32_t number = awaits(witness, peer, envelope, ret_reply, last);
+	uint32_t number = awaits(witness, peer, envelope, ret_reply, fate);
 	if (number == NOBODY)
 		witness_complain(witness, "a reply %.*s that nobody awaits",
 				TEXT_ARG(ret_reply->id));
@@ -93,7 +109,8 @@ static void check_body(struct witness *witness, uint32_t number, const struct wi
 void witness_replied(struct witness *witness, uint32_t peer, struct text envelope, struct text text)
 {
 	struct wire_reply reply;
-	uint32_t number = find(witness, peer, envelope.size > 0 ? "e" : "", text, false, &reply);
+	uint32_t number =
+			find(witness, peer, envelope.size > 0 ? "e" : "", text, FATE_TAKEN, &reply);
 	if (number == NOBODY)
 		return;
 	struct seen *seen = &witness->requests[number];
@@ -112,7 +129,7 @@ void witness_replied(struct witness *witness, uint32_t peer, struct text envelop
 void witness_refused(struct witness *witness, uint32_t peer, struct text text)
 {
 	struct wire_reply reply;
-	uint32_t number = find(witness, peer, NULL, text, false, &reply);
+	uint32_t number = find(witness, peer, NULL, text, FATE_REFUSED, &reply);
 	if (number == NOBODY)
 		return;
 	const struct seen *seen = &witness->requests[number];
@@ -124,7 +141,7 @@ void witness_refused(struct witness *witness, uint32_t peer, struct text text)
 void witness_gone(struct witness *witness, uint32_t peer, struct text text)
 {
 	struct wire_reply reply;
-	uint32_t number = find(witness, peer, NULL, text, false, &reply);
+	uint32_t number = find(witness, peer, NULL, text, FATE_GONE, &reply);
 	if (number != NOBODY)
 		witness_leave(witness, &witness->requests[number]);
 }
@@ -132,7 +149,7 @@ void witness_gone(struct witness *witness, uint32_t peer, struct text text)
 void witness_discarded(struct witness *witness, uint32_t peer, struct text text)
 {
 	struct wire_reply reply;
-	uint32_t number = find(witness, peer, NULL, text, true, &reply);
+	uint32_t number = find(witness, peer, NULL, text, FATE_DISCARDED, &reply);
 	if (number == NOBODY)
 		return;
 	struct seen *seen = &witness->requests[number];
