@@ -92,5 +92,6 @@ void build_deinit(struct build *build)
 	if (build->pipelines)
 		pipelines_free(build->pipelines);
 	build->pipelines = NULL;
+	resources_free(&build->resources);
 	arena_deinit(&build->arena);
 }

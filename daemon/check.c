@@ -42,7 +42,6 @@ static void end(struct check *check)
 	if (check->build.pipelines)
 		pipelines_close(check->build.pipelines, DRAIN);
 	runner_drain(&check->async.runner, SIZE_MAX);
-	(void)resources_close(&check->build.resources, 0);
 	build_deinit(&check->build);
 	engine_free(check->engine);
 }

@@ -51,6 +51,9 @@ struct resource *resources_find(
 /* Closes all; until as for driver.close. False: a thread has not come back. */
 bool resources_close(struct resources *resources, uint64_t until);
 
+/* Frees all, which are closed or were never opened. */
+void resources_free(struct resources *resources);
+
 /* Opens what is not ready; what can never be is an error in diag. */
 void resources_open(struct resources *resources, struct diag *diag);
 

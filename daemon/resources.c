@@ -65,14 +65,20 @@ struct resource *resources_find(
 
 bool resources_close(struct resources *resources, uint64_t until)
 {
-	size_t left = 0;
+	bool closed = true;
 	for (size_t i = 0; i < resources->count; i++) {
 		struct resource *resource = resources->all[i];
-		if (!resource->driver->close(resource, until))
-			resources->all[left++] = resource;
+		if (resource->driver->close && !resource->driver->close(resource, until))
+			closed = false;
 	}
-	resources->count = left;
-	return left == 0;
+	return closed;
+}
+
+void resources_free(struct resources *resources)
+{
+	for (size_t i = 0; i < resources->count; i++)
+		resources->all[i]->driver->free(resources->all[i]);
+	resources->count = 0;
 }
 
 void resources_open(struct resources *resources, struct diag *diag)

@@ -40,6 +40,8 @@ struct resource {
 	struct place place;
 	bool required; /* waited for before READY=1 */
 	bool ready;    /* opened, every query prepared; a source: has answered $ping */
+	bool behind;   /* a database that is ready, of which queries were named since that have not
+			  been prepared: to be opened again */
 	struct cache *cache;
 	struct database *database;
 	struct source *source;
@@ -58,15 +60,18 @@ struct driver {
 	 * none) goes to diag. What may pass by itself (a file that another process has locked, a
 	 * source that isn't up yet) doesn't: the resource is not `ready` then, and either becomes
 	 * so by itself or may be opened again, until start_timeout and after it. Opening what is
-	 * ready does nothing. May be NULL.
+	 * ready prepares what it is `behind` with, and does nothing else. May be NULL.
 	 */
 	void (*open)(struct resource *resource, struct diag *diag);
 	/*
-	 * Ends it; nobody asks it any more, and what was asked has been cancelled. until: how long
-	 * (loop_now()) a thread that does not come back is waited for. False: one has not, and what
-	 * it may touch is left alone; it may be called again.
+	 * Ends what open() began; nobody asks it any more, and what was asked has been cancelled.
+	 * until: how long (loop_now()) a thread that does not come back is waited for. False: one
+	 * has not, and what it may touch is left alone; it may be called again. May be NULL.
 	 */
 	bool (*close)(struct resource *resource, uint64_t until);
+	/* Gives back what create() has made, of a resource that is closed or was never opened, when
+	 * nothing that was compiled against it is left. */
+	void (*free)(struct resource *resource);
 };
 
 extern const struct driver sqlite_driver;

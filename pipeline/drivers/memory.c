@@ -53,11 +53,10 @@ static struct resource *create(const struct driver_context *context, const char 
 	return resource;
 }
 
-static bool close_cache(struct resource *resource, uint64_t until)
+static void free_cache(struct resource *resource)
 {
 	resource->cache->ops->free(resource->cache);
 	free(resource);
-	return true;
 }
 
 const struct driver memory_driver = {
@@ -66,5 +65,5 @@ const struct driver memory_driver = {
 		.help = "a cache in the memory of this process",
 		.options = options,
 		.create = create,
-		.close = close_cache,
+		.free = free_cache,
 };

@@ -8,6 +8,7 @@
  */
 #include "pipeline/drivers/sqlite.h"
 
+#include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
@@ -132,6 +133,31 @@ static void on_done(void *user, struct work *work)
 
 /* ---- queries */
 
+static struct query *query_of(struct link *link)
+{
+	return container_of(link, struct query, link);
+}
+
+/* The lowest that no query has. */
+static size_t free_index(struct sqlite *sqlite)
+{
+	size_t index = 0;
+	for (struct link *at = sqlite->queries.next; at != &sqlite->queries;) {
+		bool taken = query_of(at)->index == index;
+		index += taken;
+		at = taken ? sqlite->queries.next : at->next;
+	}
+	return index;
+}
+
+static void update_behind(struct sqlite *sqlite)
+{
+	struct link *at = sqlite->queries.next;
+	while (at != &sqlite->queries && query_of(at)->proven)
+		at = at->next;
+	sqlite->resource.behind = sqlite->resource.ready && at != &sqlite->queries;
+}
+
 static struct query *query_new(struct database *database, const struct query_spec *spec)
 {
 	struct sqlite *sqlite = container_of(database, struct sqlite, database);
@@ -140,10 +166,19 @@ static struct query *query_new(struct database *database, const struct query_spe
 		return NULL;
 	query->sqlite = sqlite;
 	query->spec = spec;
-	query->index = sqlite->query_count++;
-	*sqlite->queries_end = query;
-	sqlite->queries_end = &query->next;
+	query->index = free_index(sqlite);
+	query->number = ++sqlite->query_numbers;
+	link_init(&query->link);
+	list_append(&sqlite->queries, &query->link);
+	update_behind(sqlite);
 	return query;
+}
+
+static void query_free(struct query *query)
+{
+	link_remove(&query->link);
+	update_behind(query->sqlite);
+	free(query);
 }
 
 static uint32_t query_running_highest(const struct query *query)
@@ -155,6 +190,7 @@ static uint32_t query_running_highest(const struct query *query)
 
 static const struct database_ops database_ops = {
 		.query_new = query_new,
+		.query_free = query_free,
 		.job_init = job_init,
 		.query_running_highest = query_running_highest,
 };
@@ -185,7 +221,7 @@ static struct sqlite *sqlite_new(struct text path)
 		free(sqlite);
 		return NULL;
 	}
-	sqlite->queries_end = &sqlite->queries;
+	link_init(&sqlite->queries);
 	return sqlite;
 }
 
@@ -266,16 +302,41 @@ static void tell_locked(struct sqlite *sqlite)
 	sqlite->told_locked = true;
 }
 
+static void note_proven(struct sqlite *sqlite)
+{
+	for (struct link *at = sqlite->queries.next; at != &sqlite->queries; at = at->next)
+		query_of(at)->proven = true;
+	sqlite->told_locked = false;
+	update_behind(sqlite);
+}
+
+static enum sqlite_open open_all(struct sqlite *sqlite, struct diag *diag)
+{
+	enum sqlite_open opened = open_connections(sqlite, diag);
+	sqlite->resource.ready = opened == OPEN_DONE && start_workers(sqlite, diag);
+	if (!sqlite->resource.ready)
+		close_connections(sqlite);
+	return opened;
+}
+
+/* The connections are their workers', so what was named since is tried on one more. */
+static enum sqlite_open prove(struct sqlite *sqlite, struct diag *diag)
+{
+	struct sqlite_connection connection = {0};
+	enum sqlite_open opened = sqlite_connection_open(&connection, sqlite, diag);
+	sqlite_connection_close(&connection);
+	return opened;
+}
+
 static void open_database(struct resource *resource, struct diag *diag)
 {
 	struct sqlite *sqlite = container_of(resource, struct sqlite, resource);
-	if (resource->ready)
+	if (resource->ready && !resource->behind)
 		return;
-	enum sqlite_open opened = open_connections(sqlite, diag);
-	resource->ready = opened == OPEN_DONE && start_workers(sqlite, diag);
-	if (!resource->ready)
-		close_connections(sqlite);
-	if (opened == OPEN_LOCKED)
+	enum sqlite_open opened = resource->ready ? prove(sqlite, diag) : open_all(sqlite, diag);
+	if (opened == OPEN_DONE)
+		note_proven(sqlite);
+	else if (opened == OPEN_LOCKED)
 		tell_locked(sqlite);
 }
 
@@ -285,17 +346,19 @@ static bool close_database(struct resource *resource, uint64_t until)
 	resource->ready = false;
 	if (sqlite->workers && !workers_free(sqlite->workers, until))
 		return false;
+	sqlite->workers = NULL;
 	close_connections(sqlite);
-	while (sqlite->queries) {
-		struct query *query = sqlite->queries;
-		sqlite->queries = query->next;
-		free(query);
-	}
+	return true;
+}
+
+static void free_database(struct resource *resource)
+{
+	struct sqlite *sqlite = container_of(resource, struct sqlite, resource);
+	assert(list_empty(&sqlite->queries));
 	pthread_cond_destroy(&sqlite->cancelled);
 	pthread_mutex_destroy(&sqlite->lock);
 	free(sqlite->path);
 	free(sqlite);
-	return true;
 }
 
 const struct driver sqlite_driver = {
@@ -306,4 +369,5 @@ const struct driver sqlite_driver = {
 		.create = create,
 		.open = open_database,
 		.close = close_database,
+		.free = free_database,
 };

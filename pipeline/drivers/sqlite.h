@@ -6,7 +6,9 @@
  * sqlite_row.c writes its rows as JSON.
  *
  * A connection and its statements belong to the loop until the workers are started, then to their
- * worker, and to the loop again when the workers have ended. A job belongs to its worker from when
+ * worker, and to the loop again when the workers have ended. What is named when they run already is
+ * prepared by each worker when it first runs it, and before that, to see whether it can be, on a
+ * connection of the loop's. A job belongs to its worker from when
  * it is taken out of the queue until it comes back; only `cancelled` is looked at from both sides.
  */
 #include <pthread.h>
@@ -26,8 +28,10 @@ struct sqlite_connection;
 struct query {
 	struct sqlite *sqlite;
 	const struct query_spec *spec;
-	struct query *next;
-	size_t index; /* of its statement, in each connection */
+	struct link link; /* among its database's */
+	size_t index; /* of its statement, in each connection; free for another when it is freed */
+	uint64_t number; /* of no other query, ever: tells whose statement stands there */
+	bool proven;	 /* it was prepared once, on some connection */
 	_Atomic uint32_t running;
 	_Atomic uint32_t running_highest;
 	const char *logged; /* the message of its last failure in the log */
@@ -39,9 +43,8 @@ struct sqlite {
 	struct database database;
 	const struct driver_context *context;
 	char *path;
-	struct query *queries; /* in the order they were named */
-	struct query **queries_end;
-	size_t query_count;
+	struct link queries;		       /* in the order they were named */
+	uint64_t query_numbers;		       /* given so far */
 	struct sqlite_connection *connections; /* as many as the database has; NULL: not open */
 	struct workers *workers;
 	bool told_locked;
@@ -77,6 +80,7 @@ struct sqlite_column {
 
 struct sqlite_statement {
 	const struct query_spec *spec;
+	uint64_t query; /* its number; 0: none is prepared here */
 	sqlite3_stmt *stmt;
 	int *parameters; /* SQLite's number of each of spec's */
 	struct sqlite_column *columns;
@@ -88,7 +92,8 @@ struct sqlite_statement {
 struct sqlite_connection {
 	struct sqlite *sqlite;
 	sqlite3 *db;
-	struct sqlite_statement *statements;
+	struct sqlite_statement *statements; /* by their queries' indices */
+	size_t statement_count;
 	struct sqlite_job *job; /* that runs; NULL: none */
 	bool begun;		/* its statement has begun and is counted as running */
 	struct buffer out;	/* the row that is being written */

@@ -84,7 +84,7 @@ static int on_statement(unsigned kind, void *user, void *stmt, void *sql)
 		return 0;
 	struct query *query = connection->job->job.query;
 	if (stmt != connection->statements[query->index].stmt)
-		return 0;
+		return 0; /* or it is the preparing of a statement that reads the schema */
 	connection->begun = true;
 	count_one(&connection->sqlite->running, &connection->sqlite->database.running_highest);
 	count_one(&query->running, &query->running_highest);
@@ -176,13 +176,48 @@ static int open_file(struct sqlite_connection *connection)
 	return code;
 }
 
+/* Room for a statement at that index. */
+static bool make_room(struct sqlite_connection *connection, size_t index)
+{
+	size_t count = connection->statement_count;
+	if (index < count)
+		return true;
+	struct sqlite_statement *statements =
+			reallocarray(connection->statements, index + 1, sizeof(*statements));
+	if (statements == NULL)
+		return false;
+	memset(statements + count, 0, (index + 1 - count) * sizeof(*statements));
+	connection->statements = statements;
+	connection->statement_count = index + 1;
+	return true;
+}
+
+/* The query's statement, prepared if need be in place of one whose query is no more. A result code;
+ * *ret_error as of sqlite_statement_init(). */
+static int prepare(
+		struct sqlite_connection *connection, const struct query *query, char **ret_error)
+{
+	*ret_error = NULL;
+	if (!make_room(connection, query->index))
+		return SQLITE_NOMEM;
+	struct sqlite_statement *statement = &connection->statements[query->index];
+	if (statement->query == query->number)
+		return SQLITE_OK;
+	sqlite_statement_deinit(statement);
+	int code = sqlite_statement_init(statement, connection->db, query->spec, ret_error);
+	if (code == SQLITE_OK)
+		statement->query = query->number;
+	else
+		sqlite_statement_deinit(statement);
+	return code;
+}
+
 static enum sqlite_open prepare_query(
 		struct sqlite_connection *connection, struct query *query, struct diag *diag)
 {
-	char *error = NULL;
+	char *error;
 	enum status status;
-	int code = sqlite_statement_init(
-			&connection->statements[query->index], connection->db, query->spec, &error);
+	int code = prepare(connection, query, &error);
 	if (code == SQLITE_OK)
 		return OPEN_DONE;
 	enum sqlite_open result = OPEN_FAILED;
@@ -200,13 +235,13 @@ enum sqlite_open sqlite_connection_open(
 {
 	connection->sqlite = sqlite;
 	buffer_init(&connection->out);
-	connection->statements = calloc(sqlite->query_count + 1, sizeof(*connection->statements));
-	int code = connection->statements ? open_file(connection) : SQLITE_NOMEM;
+	int code = open_file(connection);
 	if (code != SQLITE_OK)
 		return failed(connection, code, diag);
 	enum sqlite_open result = OPEN_DONE;
-	for (struct query *query = sqlite->queries; query && result != OPEN_LOCKED;
-			query = query->next) {
+	for (struct link *at = sqlite->queries.next;
+			at != &sqlite->queries && result != OPEN_LOCKED; at = at->next) {
+		struct query *query = container_of(at, struct query, link);
 		enum sqlite_open one = prepare_query(connection, query, diag);
 		if (one != OPEN_DONE)
 			result = one;
@@ -218,7 +253,7 @@ void sqlite_connection_close(struct sqlite_connection *connection)
 {
 	if (connection->sqlite == NULL)
 		return;
-	for (size_t i = 0; connection->statements && i < connection->sqlite->query_count; i++)
+	for (size_t i = 0; i < connection->statement_count; i++)
 		sqlite_statement_deinit(&connection->statements[i]);
 	free(connection->statements);
 	buffer_deinit(&connection->out);
@@ -305,7 +340,7 @@ static bool read_rows(struct sqlite_connection *connection, struct sqlite_statem
 	return code == SQLITE_DONE;
 }
 
-static void run_statement(struct sqlite_connection *connection, struct sqlite_statement *statement)
+static void read_statement(struct sqlite_connection *connection, struct sqlite_statement *statement)
 {
 	struct sqlite_job *job = connection->job;
 	struct buffer *out = &connection->out;
@@ -328,6 +363,12 @@ static void run_statement(struct sqlite_connection *connection, struct sqlite_st
 		fail(job, SQLITE_NOMEM, NULL);
 }
 
+static void run_statement(struct sqlite_connection *connection, struct sqlite_statement *statement)
+{
+	read_statement(connection, statement);
+	sqlite_statement_reset(statement);
+}
+
 void sqlite_connection_run(void *state, struct work *work)
 {
 	struct sqlite_connection *connection = state;
@@ -335,10 +376,13 @@ void sqlite_connection_run(void *state, struct work *work)
 	if (atomic_load(&job->cancelled))
 		return;
 	struct query *query = job->job.query;
-	struct sqlite_statement *statement = &connection->statements[query->index];
+	char *error;
 	connection->job = job;
-	run_statement(connection, statement);
-	sqlite_statement_reset(statement);
+	int code = prepare(connection, query, &error);
+	if (code == SQLITE_OK)
+		run_statement(connection, &connection->statements[query->index]);
+	else
+		fail(job, code, error);
 	count_end(connection, query);
 	connection->job = NULL;
 	if (connection->out.failed || connection->out.capacity > OUT_KEPT_MAX)

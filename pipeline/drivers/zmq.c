@@ -287,9 +287,14 @@ static bool close_source(struct resource *resource, uint64_t until)
 	struct zmq_source *zs = container_of(resource, struct zmq_source, resource);
 	zmonitor_deinit(&zs->monitor);
 	zsocket_deinit(&zs->socket);
+	return true;
+}
+
+static void free_source(struct resource *resource)
+{
+	struct zmq_source *zs = container_of(resource, struct zmq_source, resource);
 	pending_deinit(&zs->pending);
 	free(zs);
-	return true;
 }
 
 const struct driver zmq_driver = {
@@ -300,4 +305,5 @@ const struct driver zmq_driver = {
 		.create = create,
 		.open = open_source,
 		.close = close_source,
+		.free = free_source,
 };

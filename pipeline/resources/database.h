@@ -59,10 +59,12 @@ struct job {
 
 struct database_ops {
 	/*
-	 * Names a query. spec and what it points to are borrowed for as long as the database lives.
+	 * Names a query, to be freed. spec and what it points to are borrowed as long as it lives.
 	 * NULL when memory is out.
 	 */
 	struct query *(*query_new)(struct database *database, const struct query_spec *spec);
+	/* Nothing runs it any more, and nothing will. */
+	void (*query_free)(struct query *query);
 	/*
 	 * Makes a job of job_size bytes at `job`; values are set by the caller before
 	 * frame_start().

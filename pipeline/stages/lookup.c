@@ -299,6 +299,13 @@ static void lookup_compile(
 		diag_error(compiler->diag, options->place, "out of memory");
 }
 
+static void lookup_free(struct stage *stage)
+{
+	struct lookup *lookup = container_of(stage, struct lookup, stage);
+	if (lookup->query)
+		lookup->database->ops->query_free(lookup->query);
+}
+
 static void lookup_write_stats(const struct stage *stage, struct buffer *buffer)
 {
 	const struct lookup *lookup = container_of(stage, struct lookup, stage);
@@ -368,5 +375,6 @@ const struct stage_type lookup_type = {
 		.frame_size = sizeof(struct lookup_frame),
 		.ops = {.start = lookup_start, .resume = lookup_resume},
 		.compile = lookup_compile,
+		.free = lookup_free,
 		.write_stats = lookup_write_stats,
 };

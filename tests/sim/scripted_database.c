@@ -113,6 +113,12 @@ static struct query *query_new(struct database *database, const struct query_spe
 	return query;
 }
 
+static void query_free(struct query *query)
+{
+	link_remove(&query->link);
+	free(query);
+}
+
 static uint32_t query_running_highest(const struct query *query)
 {
 	return query->running_highest;
@@ -123,6 +129,7 @@ void scripted_database_init(struct scripted_database *database, const char *name
 {
 	static const struct database_ops ops = {
 			.query_new = query_new,
+			.query_free = query_free,
 			.job_init = job_init,
 			.query_running_highest = query_running_highest,
 	};
@@ -139,11 +146,8 @@ void scripted_database_init(struct scripted_database *database, const char *name
 
 void scripted_database_deinit(struct scripted_database *database)
 {
-	while (!list_empty(&database->queries)) {
-		struct query *query = container_of(database->queries.next, struct query, link);
-		link_remove(&query->link);
-		free(query);
-	}
+	while (!list_empty(&database->queries))
+		link_remove(database->queries.next);
 }
 
 struct scripted_job *scripted_job(const struct scripted_database *database, size_t n)

@@ -84,6 +84,10 @@ static void close_resource(struct sqlite_fixture *f)
 {
 	if (f->resource)
 		assert_true(f->resource->driver->close(f->resource, FOREVER));
+	while (f->query_count > 0)
+		f->database->ops->query_free(f->queries[--f->query_count]);
+	if (f->resource)
+		f->resource->driver->free(f->resource);
 	f->resource = NULL;
 }
 
@@ -157,6 +161,8 @@ struct query *sqlite_fixture_query(struct sqlite_fixture *f, const struct query_
 {
 	struct query *query = f->database->ops->query_new(f->database, spec);
 	assert_non_null(query);
+	assert_true(f->query_count < QUERIES_MAX);
+	f->queries[f->query_count++] = query;
 	return query;
 }
 

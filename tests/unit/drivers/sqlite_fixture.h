@@ -23,6 +23,8 @@
 #define RESOURCE_LINE 3 /* where the database stands in the configuration */
 #define QUERY_LINE    20
 
+#define QUERIES_MAX 64
+
 struct sqlite_fixture {
 	struct loop_fixture f;
 	struct account account;
@@ -35,6 +37,8 @@ struct sqlite_fixture {
 	struct option_map map;
 	struct resource *resource;
 	struct database *database;
+	struct query *queries[QUERIES_MAX]; /* to be freed when the resource has ended */
+	size_t query_count;
 	char directory[32];
 	char path[64];
 	sqlite3 *writer;

@@ -309,7 +309,6 @@ static void test_a_worker_that_does_not_come_back(void **state)
 	assert_false(f->resource->driver->close(f->resource, loop_now()));
 	sqlite_fixture_exec(f, "COMMIT");
 	assert_true(f->resource->driver->close(f->resource, FOREVER));
-	f->resource = NULL;
 	assert_int_equal(job->frame.outcome.status, STATUS_OK);
 	release(job);
 }

@@ -37,6 +37,7 @@ static void test_create_and_name_a_query(void **state)
 		allocations_heal();
 	}
 	assert_in_range(successes, 2, TRIES_MAX - 1);
+	f->queries[f->query_count++] = query;
 }
 
 static void test_open(void **state)

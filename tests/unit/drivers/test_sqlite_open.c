@@ -209,6 +209,67 @@ static void test_a_connection_for_each_worker_and_none_that_writes(void **state)
 	check_descriptors(f->path, 3);
 }
 
+/* Ends a query that was made last. */
+static void forget(struct sqlite_fixture *f)
+{
+	f->database->ops->query_free(f->queries[--f->query_count]);
+}
+
+/* What runs already goes on with its connections, and they learn what is named since. */
+static void test_a_query_is_named_when_it_is_open(void **state)
+{
+	struct sqlite_fixture *f = *state;
+	assert_non_null(sqlite_fixture_create(f, text_of(f->path), 1));
+	struct query *first = sqlite_fixture_sql(f, "SELECT name FROM product WHERE sku = 'a-1'");
+	sqlite_fixture_open(f);
+	assert_false(f->resource->behind);
+	for (int i = 0; i < 3; i++) {
+		/* The second takes the first one's place, and so on. */
+		struct query *next =
+				sqlite_fixture_sql(f, i % 2 ? "SELECT 1 AS n" : "SELECT 2 AS m");
+		assert_true(f->resource->ready && f->resource->behind);
+		sqlite_fixture_open(f);
+		assert_false(f->resource->behind);
+		sqlite_fixture_expect_row(f, next, NULL, i % 2 ? "{\"n\":1}" : "{\"m\":2}");
+		sqlite_fixture_expect_row(f, first, NULL, "{\"name\":\"Anvil\"}");
+		sqlite_fixture_expect_row(f, next, NULL, i % 2 ? "{\"n\":1}" : "{\"m\":2}");
+		forget(f);
+	}
+	sqlite3_close(f->writer);
+	f->writer = NULL;
+	check_descriptors(f->path, 1);
+}
+
+static void test_what_is_named_then_may_be_wrong(void **state)
+{
+	struct sqlite_fixture *f = *state;
+	struct query *first = sqlite_fixture_sql(f, "SELECT name FROM product WHERE sku = 'a-1'");
+	sqlite_fixture_open(f);
+	sqlite_fixture_sql(f, "SELECT colour FROM product");
+	f->resource->driver->open(f->resource, &f->diag);
+	assert_int_equal(f->diag.errors, 1);
+	assert_string_equal(f->diag.first->message,
+			"the query cannot be prepared: no such column: colour");
+	assert_true(f->resource->ready && f->resource->behind);
+	sqlite_fixture_expect_row(f, first, NULL, "{\"name\":\"Anvil\"}");
+	forget(f);
+	assert_false(f->resource->behind);
+}
+
+static void test_what_is_named_then_waits_for_a_lock(void **state)
+{
+	struct sqlite_fixture *f = *state;
+	sqlite_fixture_open(f);
+	sqlite_fixture_exec(f, "BEGIN EXCLUSIVE");
+	struct query *query = sqlite_fixture_sql(f, "SELECT name FROM product WHERE sku = 'a-1'");
+	f->resource->driver->open(f->resource, &f->diag);
+	assert_true(f->resource->ready && f->resource->behind);
+	sqlite_fixture_exec(f, "COMMIT");
+	sqlite_fixture_open(f);
+	assert_false(f->resource->behind);
+	sqlite_fixture_expect_row(f, query, NULL, "{\"name\":\"Anvil\"}");
+}
+
 static void test_extensions_can_not_be_loaded(void **state)
 {
 	struct sqlite_fixture *f = *state;
@@ -246,6 +307,9 @@ int main(void)
 			TEST(test_a_locked_file_may_be_opened_later),
 			TEST(test_a_file_that_was_wrong_may_be_opened_later),
 			TEST(test_a_connection_for_each_worker_and_none_that_writes),
+			TEST(test_a_query_is_named_when_it_is_open),
+			TEST(test_what_is_named_then_may_be_wrong),
+			TEST(test_what_is_named_then_waits_for_a_lock),
 			TEST(test_extensions_can_not_be_loaded),
 			TEST(test_a_schema_is_not_trusted),
 	};

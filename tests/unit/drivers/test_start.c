@@ -76,8 +76,10 @@ static bool starts(struct test *test, const struct driver *driver, unsigned call
 	*ret_failed = allocations_failed() > 0;
 	allocations_heal();
 	assert_true(resource || diag.errors > 0);
-	if (resource)
-		assert_true(driver->close(resource, UINT64_MAX));
+	if (resource) {
+		assert_true(!driver->close || driver->close(resource, UINT64_MAX));
+		driver->free(resource);
+	}
 	bool good = diag.errors == 0;
 	arena_deinit(&arena);
 	return good;

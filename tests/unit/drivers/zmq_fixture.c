@@ -112,6 +112,7 @@ int fixture_tear_down(void **state)
 	fixture_run_until(f, is_idle);
 	assert_int_equal(f->source->stats.pending, 0);
 	assert_true(zmq_driver.close(f->resource, loop_now()));
+	zmq_driver.free(f->resource);
 	if (f->router)
 		fixture_fall(f);
 	assert_int_equal(zmq_ctx_term(f->zmq), 0);
