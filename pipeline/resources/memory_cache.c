@@ -1,59 +1,42 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * S3-FIFO: a new entry goes to the small queue, a tenth of the bytes. What was read by the time it
- * comes to the small queue's head moves on to main; the rest is evicted and leaves a ghost. What
- * comes back while its ghost is remembered goes straight to main. At main's head, an entry that was
- * read since gets another round. So a scan passes through the small queue and leaves main alone.
- * Each move costs the entry one of the reads that it is credited with, three at most. (The paper
- * wants two reads for the move to main, and then forgets them; our rule gave up to a point more
- * hits on four of five synthetic traces, and fewer only where the whole trace is one loop. And what
- * is read all the time survives when a cache that was never full moves it to main.)
- *
- * Invariants: the account holds the index, every entry with its key, and the value of every entry;
- * it never exceeds bytes_max, because room is made before anything is allocated. Every entry is in
- * the index and in one queue. A value in the cache is charged to this cache alone: one that another
- * cache holds already, or this one under another key, is copied. What malloc itself adds to a block
- * is not counted.
- *
- * Work in one put is bounded, so that a turn of the loop doesn't wait for it: entries that would
- * get another round are evicted once ROUNDS_MAX have got it, and a value for which EVICTIONS_MAX
- * steps don't make room is passed by.
+ * What a value may be used for follows from its age alone, and is told in get(), which is the one
+ * place that knows: a fresh hit costs two comparisons. The runs whose values may not be stored any
+ * more are known by their sequence numbers: of a key that was purged by the ring of recent purges,
+ * and of everything once a purge has left that ring, or was of many keys.
  */
 #include "pipeline/resources/memory_cache.h"
 
-#include <assert.h>
 #include <stdlib.h>
 
 #include "pipeline/base/arena.h"
 #include "pipeline/base/blob.h"
 #include "pipeline/base/list.h"
 #include "pipeline/base/random.h"
-#include "pipeline/resources/memory_cache_index.h"
+#include "pipeline/resources/memory_cache_queues.h"
 
-#define SMALL_SHARE   10 /* one byte in so many: the paper's choice, robust over its traces */
-#define FREQUENCY_MAX 3
-#define ROUNDS_MAX    512
-#define EVICTIONS_MAX 4096
 /* Bytes that are fetched before they are read. Of a longer value the processor notices itself that
  * more is read; of a shorter one, what comes too much is soon forgotten. */
 #define LINE	    64
 #define KEY_USUAL   32
 #define VALUE_USUAL 256
 
-struct queue {
-	struct link entries; /* the oldest first */
-	size_t bytes;
+/* Purges of one key that are remembered: those of the time that a run takes. */
+#define PURGES 64
+
+struct purged {
+	uint64_t hash;
+	uint64_t began; /* the sequence number of the purge; 0: none */
 };
 
 struct memory_cache {
 	struct cache cache;
-	struct account account;
-	struct account *readers;
-	struct cache_index index;
-	struct queue small;
-	struct queue main;
-	size_t small_max; /* bytes; also the most that one entry may cost */
-	uint64_t runs;	  /* begun so far */
+	struct cache_queues queues;
+	uint64_t runs;		      /* begun so far, and purges */
+	uint64_t purged;	      /* the latest purge's number */
+	uint64_t floor;		      /* what began up to it stores nothing */
+	struct purged purges[PURGES]; /* a ring */
+	size_t purge_next;
 };
 
 static struct memory_cache *self(struct cache *cache)
@@ -61,222 +44,120 @@ static struct memory_cache *self(struct cache *cache)
 	return container_of(cache, struct memory_cache, cache);
 }
 
-static size_t value_cost(const struct blob *value)
+static struct cache_entry *find(const struct memory_cache *c, uint64_t hash, struct text key)
 {
-	return value ? blob_cost(value) : 0;
+	return cache_index_find(&c->queues.index, hash, key);
 }
 
-static size_t entry_size(size_t key_size)
+/* The end of a time that begins at `from`; for ever where it would overflow. */
+static uint64_t after(uint64_t from, uint64_t time)
 {
-	return sizeof(struct cache_entry) + key_size;
+	return time > UINT64_MAX - from ? UINT64_MAX : from + time;
 }
 
-static size_t entry_cost(const struct cache_entry *entry)
+static void set_ages(struct cache_entry *entry, uint64_t now, const struct cache_ages *ages)
 {
-	return entry_size(entry->key_size) + value_cost(entry->value);
+	entry->fresh_until = after(now, ages->ttl);
+	entry->refresh_from = after(now, ages->refresh_at);
+	entry->stale_until = after(entry->fresh_until, entry->value ? ages->stale : 0);
+	entry->usable_until = after(entry->stale_until, entry->value ? ages->stale_if_error : 0);
 }
 
-static struct queue *queue_of(struct memory_cache *c, const struct cache_entry *entry)
+static bool is_purged(const struct memory_cache *c, uint64_t hash, uint64_t began)
 {
-	return entry->in_main ? &c->main : &c->small;
-}
-
-static void queue_append(struct memory_cache *c, struct cache_entry *entry)
-{
-	struct queue *queue = queue_of(c, entry);
-	list_append(&queue->entries, &entry->link);
-	queue->bytes += entry_cost(entry);
-}
-
-static void queue_remove(struct memory_cache *c, struct cache_entry *entry)
-{
-	link_remove(&entry->link);
-	queue_of(c, entry)->bytes -= entry_cost(entry);
-}
-
-/* Lets go of the value of an entry that is in no queue. Who still reads it has it on the readers'
- * account from now on. */
-static void value_drop(struct memory_cache *c, struct cache_entry *entry)
-{
-	if (entry->value && entry->value->refs > 1)
-		blob_charge(entry->value, c->readers);
-	entry->value = blob_unref(entry->value);
-}
-
-/* Frees an entry that is in no queue. */
-static void entry_free(struct memory_cache *c, struct cache_entry *entry)
-{
-	value_drop(c, entry);
-	cache_index_remove(&c->index, entry);
-	account_release(&c->account, entry_size(entry->key_size));
-	c->cache.stats.entries--;
-	free(entry);
-}
-
-static void evict(struct memory_cache *c, struct cache_entry *entry)
-{
-	if (!entry->in_main)
-		cache_index_ghost_add(&c->index, entry->hash);
-	queue_remove(c, entry);
-	entry_free(c, entry);
-	c->cache.stats.evicted++;
-}
-
-/* One step of eviction: the oldest entry of a queue gets another round, in main, if it has earned
- * one and may; else it goes. */
-static bool evict_step(struct memory_cache *c, bool may_stay)
-{
-	bool from_small = c->small.bytes > c->small_max || list_empty(&c->main.entries);
-	struct queue *queue = from_small ? &c->small : &c->main;
-	if (list_empty(&queue->entries))
+	if (began > c->purged)
 		return false;
-
-	struct cache_entry *entry = container_of(queue->entries.next, struct cache_entry, link);
-	if (entry->frequency == 0 || !may_stay) {
-		evict(c, entry);
+	if (began <= c->floor)
 		return true;
+	for (size_t i = 0; i < PURGES; i++) {
+		if (c->purges[i].hash == hash && began <= c->purges[i].began)
+			return true;
 	}
-	queue_remove(c, entry);
-	entry->frequency--;
-	entry->in_main = true;
-	queue_append(c, entry);
-	return true;
+	return false;
 }
 
-static bool make_room(struct memory_cache *c, size_t bytes)
+static bool is_kept(const struct cache_ages *ages, const struct blob *value)
 {
-	for (int steps = 0; c->account.used + bytes > c->account.max; steps++) {
-		if (steps == EVICTIONS_MAX || !evict_step(c, steps < ROUNDS_MAX))
-			return false;
-	}
-	return true;
+	return ages->ttl > 0 || (value && (ages->stale > 0 || ages->stale_if_error > 0));
 }
 
-/* Makes value the value of an entry that has none, for which there is room. False when memory is
- * out. */
-static bool value_take(struct memory_cache *c, struct cache_entry *entry, struct blob *value)
+/* What was there is outdated, and nothing is there now. */
+static void take_out(struct memory_cache *c, struct cache_entry *entry)
 {
-	if (value == NULL)
-		return true;
-	bool held = value->account && value->account != c->readers;
-	value = held ? blob_copy(blob_text(value)) : blob_ref(value);
-	if (value == NULL)
-		return false;
-	blob_charge(value, &c->account);
-	entry->value = value;
-	return true;
-}
-
-/* An entry without a value, in the index and in no queue. NULL when memory is out. */
-static struct cache_entry *entry_new(struct memory_cache *c, uint64_t hash, struct text key)
-{
-	struct cache_entry *entry = malloc(entry_size(key.size));
-	if (entry == NULL)
-		return NULL;
-	*entry = (struct cache_entry){.hash = hash, .key_size = (uint16_t)key.size};
-	if (key.size > 0)
-		memcpy(entry->key, key.data, key.size);
-	link_init(&entry->link);
-	if (!cache_index_insert(&c->index, entry)) {
-		free(entry);
-		return NULL;
-	}
-	account_charge(&c->account, entry_size(key.size));
-	c->cache.stats.entries++;
-	/* As many ghosts as main has entries once it is full, also while it isn't yet. */
-	size_t ghosts = c->cache.stats.entries - c->cache.stats.entries / SMALL_SHARE;
-	entry->in_main = cache_index_ghost_take(&c->index, hash, ghosts);
-	return entry;
-}
-
-/*
- * An entry for the key with that value, in no queue: the one that is there (may be NULL), which
- * keeps its place in the index, or a new one. NULL where it can't be; then the one that was there
- * is gone.
- */
-static struct cache_entry *entry_fill(struct memory_cache *c, struct cache_entry *entry,
-		uint64_t hash, struct text key, struct blob *value)
-{
-	size_t needs = value_cost(value);
-	if (entry) {
-		queue_remove(c, entry);
-		value_drop(c, entry);
-	} else {
-		needs += entry_size(key.size) + cache_index_needs(&c->index, hash);
-	}
-	bool room = make_room(c, needs);
-	if (room && entry == NULL)
-		entry = entry_new(c, hash, key);
-	if (entry && !(room && value_take(c, entry, value))) {
-		entry_free(c, entry);
-		return NULL;
-	}
-	return entry;
-}
-
-static bool fits(const struct memory_cache *c, struct text key, const struct blob *value)
-{
-	return key.size <= CACHE_KEY_MAX && (value == NULL || value->size <= CACHE_VALUE_MAX) &&
-	       entry_size(key.size) + value_cost(value) <= c->small_max;
+	cache_queues_take_out(&c->queues, entry);
+	c->cache.stats.outdated++;
 }
 
 static void put(struct cache *cache, uint64_t hash, struct text key, struct blob *value,
-		uint64_t began, uint64_t now, uint64_t ttl)
+		uint64_t began, uint64_t now, const struct cache_ages *ages)
 {
 	struct memory_cache *c = self(cache);
-	struct cache_entry *entry = cache_index_find(&c->index, hash, key);
-	if (ttl == 0 || (entry && entry->began >= began))
+	struct cache_entry *entry = find(c, hash, key);
+	if ((entry && entry->began >= began) || is_purged(c, hash, began))
 		return;
-	if (!fits(c, key, value)) {
-		cache->stats.passed_by++;
-		return;
+	bool kept = is_kept(ages, value);
+	bool fits = kept && cache_queues_fit(&c->queues, key, value);
+	bool there = entry != NULL;
+	if (fits) {
+		entry = cache_queues_store(&c->queues, entry, hash, key, value);
+		cache->stats.outdated += there && !entry;
+	} else if (entry) {
+		take_out(c, entry);
 	}
-
-	entry = entry_fill(c, entry, hash, key, value);
-	if (entry) {
+	if (fits && entry) {
 		entry->began = began;
-		entry->expires = ttl > UINT64_MAX - now ? UINT64_MAX : now + ttl;
-		queue_append(c, entry);
+		set_ages(entry, now, ages);
 		cache->stats.stored++;
-	} else {
+	} else if (kept) {
 		cache->stats.passed_by++;
 	}
-	assert(c->account.peak <= c->account.max);
-	cache->stats.bytes = c->account.used;
+	cache->stats.bytes = c->queues.account.used;
 }
 
-/* Takes out an entry whose time is over. Were it known to be read often, it may come back to main.
- */
-static void expire(struct memory_cache *c, struct cache_entry *entry)
+static void hold_off(
+		struct cache *cache, uint64_t hash, struct text key, uint64_t began, uint64_t until)
 {
-	if (entry->in_main || entry->frequency > 0)
-		cache_index_ghost_add(&c->index, entry->hash);
-	queue_remove(c, entry);
-	entry_free(c, entry);
-	c->cache.stats.expired++;
-	c->cache.stats.bytes = c->account.used;
+	struct cache_entry *entry = find(self(cache), hash, key);
+	if (entry && entry->began < began && entry->refresh_from < until)
+		entry->refresh_from = until;
+}
+
+/* Of what is not simply fresh. */
+static enum cache_found judge(const struct cache_entry *entry, uint64_t now)
+{
+	if (now >= entry->usable_until)
+		return CACHE_NONE;
+	if (now < entry->fresh_until)
+		return CACHE_EARLY;
+	if (now < entry->refresh_from)
+		return CACHE_THROTTLED;
+	return now < entry->stale_until ? CACHE_STALE : CACHE_OLD;
 }
 
 static enum cache_found get(struct cache *cache, uint64_t hash, struct text key, uint64_t now,
 		struct blob **ret)
 {
 	struct memory_cache *c = self(cache);
-	struct cache_entry *entry = cache_index_find(&c->index, hash, key);
-	if (entry && now >= entry->expires) {
-		expire(c, entry);
-		entry = NULL;
-	}
-	if (entry == NULL) {
+	struct cache_entry *entry = find(c, hash, key);
+	enum cache_found found = CACHE_VALUE;
+	if (entry && (now >= entry->fresh_until || now >= entry->refresh_from))
+		found = judge(entry, now);
+	if (entry == NULL || found == CACHE_NONE) {
+		if (entry)
+			cache_queues_expire(&c->queues, entry);
+		cache->stats.bytes = c->queues.account.used;
 		cache->stats.misses++;
 		return CACHE_NONE;
 	}
-	cache->stats.hits++;
-	if (entry->frequency < FREQUENCY_MAX)
-		entry->frequency++;
+	if (found == CACHE_OLD)
+		cache->stats.misses++;
+	else
+		cache->stats.hits++;
+	cache_queues_read(entry);
 	if (entry->value == NULL)
 		return CACHE_MISSING;
 	*ret = blob_ref(entry->value);
-	return CACHE_VALUE;
+	return found;
 }
 
 static void prefetch(const void *from, size_t size)
@@ -287,7 +168,7 @@ static void prefetch(const void *from, size_t size)
 
 static void begin_read(struct cache *cache, uint64_t hash, unsigned nth)
 {
-	const struct cache_index *index = &self(cache)->index;
+	const struct cache_index *index = &self(cache)->queues.index;
 	if (nth == 0) {
 		cache_index_prefetch(index, hash);
 		return;
@@ -304,47 +185,71 @@ static uint64_t begin(struct cache *cache)
 	return ++self(cache)->runs;
 }
 
-static void queue_free(struct memory_cache *c, struct queue *queue)
+static void purge(struct cache *cache, uint64_t hash, struct text key)
 {
-	while (!list_empty(&queue->entries)) {
-		struct cache_entry *entry =
-				container_of(queue->entries.next, struct cache_entry, link);
-		queue_remove(c, entry);
-		entry_free(c, entry);
+	struct memory_cache *c = self(cache);
+	struct cache_entry *entry = find(c, hash, key);
+	struct purged *oldest = &c->purges[c->purge_next];
+	c->purge_next = (c->purge_next + 1) % PURGES;
+	if (oldest->began > c->floor)
+		c->floor = oldest->began;
+	c->purged = begin(cache);
+	*oldest = (struct purged){hash, c->purged};
+	if (entry)
+		take_out(c, entry);
+	cache->stats.bytes = c->queues.account.used;
+}
+
+static bool begins_with(const struct cache_entry *entry, struct text prefix)
+{
+	return entry->key_size >= prefix.size &&
+	       (prefix.size == 0 || memcmp(entry->key, prefix.data, prefix.size) == 0);
+}
+
+static bool purge_some(struct cache *cache, struct cache_purge *purge)
+{
+	struct memory_cache *c = self(cache);
+	struct cache_entry *entries[CACHE_SEGMENT_MAX];
+	if (purge->began == 0) {
+		purge->began = begin(cache);
+		c->purged = purge->began;
+		c->floor = purge->began;
 	}
+	size_t count = cache_index_list(&c->queues.index, purge->next, entries, &purge->next);
+	for (size_t i = 0; i < count; i++) {
+		if (entries[i]->began > purge->began || !begins_with(entries[i], purge->prefix))
+			continue;
+		take_out(c, entries[i]);
+		purge->taken++;
+	}
+	cache->stats.bytes = c->queues.account.used;
+	return purge->next == 0;
 }
 
 static void memory_cache_free(struct cache *cache)
 {
 	struct memory_cache *c = self(cache);
-	queue_free(c, &c->small);
-	queue_free(c, &c->main);
-	cache_index_deinit(&c->index);
-	assert(c->account.used == 0);
+	cache_queues_deinit(&c->queues);
 	free(c);
 }
 
 static const struct cache_ops ops = {.get = get,
-		.begin_read = begin_read,
 		.begin = begin,
 		.put = put,
-		.free = memory_cache_free};
+		.hold_off = hold_off,
+		.purge = purge,
+		.purge_some = purge_some,
+		.free = memory_cache_free,
+		.begin_read = begin_read};
 
 struct cache *memory_cache_new(
 		const char *name, size_t bytes_max, struct account *readers, struct random *random)
 {
-	struct memory_cache *c = malloc(sizeof(*c));
+	struct memory_cache *c = calloc(1, sizeof(*c));
 	if (c == NULL)
 		return NULL;
-	*c = (struct memory_cache){
-			.cache = {.ops = &ops, .name = name, .stats.bytes_max = bytes_max},
-			.account.max = bytes_max,
-			.readers = readers,
-			.small_max = bytes_max / SMALL_SHARE,
-	};
+	c->cache = (struct cache){.ops = &ops, .name = name, .stats.bytes_max = bytes_max};
+	cache_queues_init(&c->queues, bytes_max, readers, &c->cache.stats);
 	random_hash_key(random, &c->cache.hash_key);
-	link_init(&c->small.entries);
-	link_init(&c->main.entries);
-	cache_index_init(&c->index, &c->account);
 	return &c->cache;
 }

@@ -50,6 +50,7 @@ struct segment {
 
 static_assert(sizeof(struct line) == 64, "a line of the index is a cache line");
 static_assert(SEGMENT_LINES * LINE_SLOTS <= UINT8_MAX, "passed can count a whole segment");
+static_assert(SEGMENT_LINES * LINE_SLOTS == CACHE_SEGMENT_MAX, "a list has room for a segment");
 
 static uint8_t tag_of(uint64_t hash)
 {
@@ -315,6 +316,31 @@ void cache_index_remove(struct cache_index *index, struct cache_entry *entry)
 	segment->lines[at].tags[slot] = 0;
 	segment->lines[at].entries[slot] = NULL;
 	segment->count--;
+}
+
+/* A segment's hashes share their highest `depth` bits; those after them begin with the next number.
+ */
+static uint64_t hash_after(uint64_t hash, unsigned depth)
+{
+	return depth == 0 ? 0 : ((hash >> (64 - depth)) + 1) << (64 - depth);
+}
+
+size_t cache_index_list(const struct cache_index *index, uint64_t hash,
+		struct cache_entry *ret_entries[static CACHE_SEGMENT_MAX], uint64_t *ret_next)
+{
+	size_t count = 0;
+	*ret_next = 0;
+	if (index->directory == NULL)
+		return 0;
+	const struct segment *segment = segment_of(index, hash);
+	for (size_t i = 0; i < SEGMENT_LINES; i++) {
+		for (size_t slot = 0; slot < LINE_SLOTS; slot++) {
+			if (segment->lines[i].tags[slot] != 0)
+				ret_entries[count++] = segment->lines[i].entries[slot];
+		}
+	}
+	*ret_next = hash_after(hash, segment->depth);
+	return count;
 }
 
 /* Other bits than those that chose the segment. */

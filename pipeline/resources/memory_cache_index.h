@@ -19,8 +19,12 @@ struct cache_entry {
 	struct link link; /* in its queue */
 	uint64_t began;	  /* the run's sequence number */
 	uint64_t hash;
-	uint64_t expires;   /* absolute */
 	struct blob *value; /* NULL: there is none */
+	/* Ages, as absolute times. */
+	uint64_t fresh_until;
+	uint64_t refresh_from;
+	uint64_t stale_until;
+	uint64_t usable_until;
 	uint16_t key_size;
 	uint8_t frequency;
 	bool in_main;
@@ -60,6 +64,17 @@ bool cache_index_insert(struct cache_index *index, struct cache_entry *entry);
 
 /* Takes out an entry that must be in the index. */
 void cache_index_remove(struct cache_index *index, struct cache_entry *entry);
+
+/* The most entries that lie together. */
+#define CACHE_SEGMENT_MAX 224
+
+/*
+ * Lists the entries that lie together with hash; returns how many. *ret_next is the least hash
+ * beyond theirs, to go on with; 0: there is none. From hash 0 on, this comes by every entry that
+ * is in the index all the while, whatever is inserted or removed in between.
+ */
+size_t cache_index_list(const struct cache_index *index, uint64_t hash,
+		struct cache_entry *ret_entries[static CACHE_SEGMENT_MAX], uint64_t *ret_next);
 
 /* Remembers hash as the newest ghost. */
 void cache_index_ghost_add(struct cache_index *index, uint64_t hash);

@@ -131,6 +131,10 @@ static enum progress cache_start(struct frame *frame)
 		return frame_done(frame, outcome);
 	switch (cache->ops->get(cache, self->hash, self->key, run->async->now, &blob)) {
 	case CACHE_VALUE:
+	case CACHE_EARLY:
+	case CACHE_STALE:
+	case CACHE_THROTTLED:
+	case CACHE_OLD:
 		stage->hits++;
 		verdict(run, TEXT("hit"));
 		run_hold_blob(run, &self->value, blob);

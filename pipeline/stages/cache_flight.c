@@ -30,15 +30,17 @@ static void store(struct flight *flight)
 	struct cache *cache = stage->cache;
 	struct async *async = miss->run.async;
 	const struct outcome *outcome = &flight->outcome;
+	const struct cache_ages missing = cache_ages_of_ttl(stage->missing_ttl);
 	if (outcome->status == STATUS_NOT_FOUND && stage->missing_ttl > 0) {
 		cache->ops->put(cache, flight->entry.hash, flight->key, NULL, miss->began,
-				async->now, stage->missing_ttl);
+				async->now, &missing);
 	} else if (outcome->status == STATUS_OK && !outcome->partial && stage->ttl > 0) {
 		struct blob *blob = blob_of(outcome);
 		if (!blob)
 			return;
+		struct cache_ages ages = cache_ages_of_ttl(with_jitter(stage, async));
 		cache->ops->put(cache, flight->entry.hash, flight->key, blob, miss->began,
-				async->now, with_jitter(stage, async));
+				async->now, &ages);
 		blob_unref(blob);
 	}
 }

@@ -15,7 +15,10 @@
 
 struct put {
 	uint64_t began;
-	uint64_t expires;
+	uint64_t fresh_until; /* absolute, as are those that follow */
+	uint64_t refresh_from;
+	uint64_t stale_until;
+	uint64_t usable_until;
 	uint64_t let_go;   /* how many entries the cache had let go of by then */
 	struct text value; /* absent: there is none */
 };
@@ -26,6 +29,7 @@ struct known {
 	struct text key;
 	struct put puts[2];
 	size_t count;
+	uint64_t purged; /* runs that began up to it store nothing here */
 };
 
 struct checked_cache {
@@ -34,6 +38,7 @@ struct checked_cache {
 	complain_fn complain;
 	void *user;
 	struct known *slots[SLOTS];
+	uint64_t swept; /* runs that began up to it store nothing at all */
 };
 
 static struct checked_cache *checked_of(struct cache *cache)
@@ -71,22 +76,38 @@ static struct known *find_or_add(struct checked_cache *self, uint64_t hash, stru
 	return known;
 }
 
-static bool is_put(const struct put *put, struct text value, uint64_t now)
+/* What is to be said of such a value at such a time. */
+static enum cache_found judge(const struct put *put, uint64_t now)
 {
-	bool same = put->value.data ? value.data && text_equal(put->value, value) : !value.data;
-	return same && now < put->expires;
+	if (now >= put->usable_until)
+		return CACHE_NONE;
+	if (!put->value.data)
+		return CACHE_MISSING;
+	if (now < put->fresh_until)
+		return now < put->refresh_from ? CACHE_VALUE : CACHE_EARLY;
+	if (now < put->refresh_from)
+		return CACHE_THROTTLED;
+	return now < put->stale_until ? CACHE_STALE : CACHE_OLD;
+}
+
+static bool is_put(const struct put *put, struct text value)
+{
+	return put->value.data ? value.data && text_equal(put->value, value) : !value.data;
 }
 
 /* value absent: "there is none" was answered. */
-static void check_found(struct checked_cache *self, uint64_t hash, struct text key, uint64_t now,
-		struct text value)
+static void check_found(struct checked_cache *self, const struct known *known, uint64_t now,
+		enum cache_found found, struct text value)
 {
-	const struct known *known = find(self, hash, key);
+	const char *complaint = "a cache gave what was replaced, was purged, or was never put";
 	for (size_t i = 0; known && i < known->count; i++) {
-		if (is_put(&known->puts[i], value, now))
+		if (!is_put(&known->puts[i], value))
+			continue;
+		if (judge(&known->puts[i], now) == found)
 			return;
+		complaint = "a cache said a wrong age of what it gave";
 	}
-	self->complain(self->user, "a cache gave what is too old, was replaced, or was never put");
+	self->complain(self->user, complaint);
 }
 
 static enum cache_found get(struct cache *cache, uint64_t hash, struct text key, uint64_t now,
@@ -94,10 +115,12 @@ static enum cache_found get(struct cache *cache, uint64_t hash, struct text key,
 {
 	struct checked_cache *self = checked_of(cache);
 	enum cache_found found = self->inner->ops->get(self->inner, hash, key, now, ret);
-	if (found == CACHE_VALUE)
-		check_found(self, hash, key, now, blob_text(*ret));
-	else if (found == CACHE_MISSING)
-		check_found(self, hash, key, now, (struct text){NULL, 0});
+	struct text value = {NULL, 0};
+	if (found == CACHE_NONE)
+		return found;
+	if (found != CACHE_MISSING)
+		value = blob_text(*ret);
+	check_found(self, find(self, hash, key), now, found, value);
 	return found;
 }
 
@@ -115,44 +138,106 @@ static void forget(struct known *known)
 }
 
 /* let_go: as it was just before. */
-static void remember(struct known *known, struct put put, uint64_t let_go)
+static void remember(
+		struct checked_cache *self, struct known *known, struct put put, uint64_t let_go)
 {
 	const struct put *latest = known->count > 0 ? &known->puts[0] : NULL;
-	bool older = latest && put.began < latest->began;
-	if (!older) {
+	if (put.began <= known->purged || put.began <= self->swept)
+		self->complain(self->user, "a run that began before a purge stored its value");
+	if (!latest || put.began > latest->began) {
 		forget(known);
 		known->puts[0] = put;
 		known->count = 1;
-	} else if (latest->let_go == let_go) {
-		free((char *)put.value.data); /* the newer one is still there */
-	} else {
-		if (known->count == 2)
-			free((char *)known->puts[1].value.data);
-		known->puts[1] = put;
-		known->count = 2;
+		return;
 	}
+	if (latest->let_go == let_go)
+		self->complain(self->user, "an older run put its value over a newer one");
+	if (known->count == 2)
+		free((char *)known->puts[1].value.data);
+	known->puts[1] = put;
+	known->count = 2;
 }
 
 static uint64_t count_let_go(const struct cache *cache)
 {
-	return cache->stats.evicted + cache->stats.expired;
+	return cache->stats.evicted + cache->stats.expired + cache->stats.outdated;
+}
+
+static struct put put_of(struct blob *value, uint64_t began, uint64_t now,
+		const struct cache_ages *ages, uint64_t let_go)
+{
+	uint64_t stale_until = now + ages->ttl + (value ? ages->stale : 0);
+	return (struct put){
+			.began = began,
+			.fresh_until = now + ages->ttl,
+			.refresh_from = now + ages->refresh_at,
+			.stale_until = stale_until,
+			.usable_until = stale_until + (value ? ages->stale_if_error : 0),
+			.let_go = let_go,
+			.value = value ? copy(blob_text(value)) : (struct text){NULL, 0},
+	};
 }
 
 static void put(struct cache *cache, uint64_t hash, struct text key, struct blob *value,
-		uint64_t began, uint64_t now, uint64_t ttl)
+		uint64_t began, uint64_t now, const struct cache_ages *ages)
 {
 	struct checked_cache *self = checked_of(cache);
 	struct cache *inner = self->inner;
+	struct cache_stats before = inner->stats;
 	uint64_t let_go = count_let_go(inner);
-	uint64_t passed_by = inner->stats.passed_by;
-	inner->ops->put(inner, hash, key, value, began, now, ttl);
+	inner->ops->put(inner, hash, key, value, began, now, ages);
 	if (inner->stats.bytes > inner->stats.bytes_max)
 		self->complain(self->user, "a cache holds more bytes than it may");
-	if (ttl == 0 || inner->stats.passed_by != passed_by)
-		return;
-	struct text bytes = value ? copy(blob_text(value)) : (struct text){NULL, 0};
-	struct put latest = {began, now + ttl, count_let_go(inner), bytes};
-	remember(find_or_add(self, hash, key), latest, let_go);
+	struct known *known = find_or_add(self, hash, key);
+	if (inner->stats.stored != before.stored)
+		remember(self, known, put_of(value, began, now, ages, count_let_go(inner)), let_go);
+	else if (inner->stats.passed_by != before.passed_by ||
+			inner->stats.outdated != before.outdated)
+		forget(known);
+}
+
+static void hold_off(
+		struct cache *cache, uint64_t hash, struct text key, uint64_t began, uint64_t until)
+{
+	struct checked_cache *self = checked_of(cache);
+	struct known *known = find(self, hash, key);
+	self->inner->ops->hold_off(self->inner, hash, key, began, until);
+	for (size_t i = 0; known && i < known->count; i++) {
+		struct put *put = &known->puts[i];
+		if (put->began < began && put->refresh_from < until)
+			put->refresh_from = until;
+	}
+}
+
+static void purge(struct cache *cache, uint64_t hash, struct text key)
+{
+	struct checked_cache *self = checked_of(cache);
+	struct known *known = find_or_add(self, hash, key);
+	known->purged = begin(cache);
+	forget(known);
+	self->inner->ops->purge(self->inner, hash, key);
+}
+
+static bool begins_with(struct text text, struct text prefix)
+{
+	return text.size >= prefix.size && memcmp(text.data, prefix.data, prefix.size) == 0;
+}
+
+static bool purge_some(struct cache *cache, struct cache_purge *purge)
+{
+	struct checked_cache *self = checked_of(cache);
+	if (purge->began == 0)
+		self->swept = begin(cache);
+	if (!self->inner->ops->purge_some(self->inner, purge))
+		return false;
+	for (size_t i = 0; i < SLOTS; i++) {
+		for (struct known *known = self->slots[i]; known; known = known->next) {
+			if (begins_with(known->key, purge->prefix) && known->count > 0 &&
+					known->puts[0].began < purge->began)
+				forget(known);
+		}
+	}
+	return true;
 }
 
 static void begin_read(struct cache *cache, uint64_t hash, unsigned nth)
@@ -181,6 +266,9 @@ struct cache *checked_cache_new(struct cache *inner, complain_fn complain, void 
 	static const struct cache_ops ops = {.get = get,
 			.begin = begin,
 			.put = put,
+			.hold_off = hold_off,
+			.purge = purge,
+			.purge_some = purge_some,
 			.free = free_checked,
 			.begin_read = begin_read};
 	struct checked_cache *self = calloc(1, sizeof(*self));

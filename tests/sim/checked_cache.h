@@ -2,8 +2,9 @@
 #pragma once
 /*
  * A cache between the stages and the memory cache, that remembers what was ever put under each key
- * and holds each answer against it: no value that is too old, by the nanosecond, none that an older
- * run has put over a newer one, none that was never put, and never more bytes than allowed.
+ * and holds each answer against it: each of the age that is said of it, by the nanosecond, none
+ * that an older run has put over a newer one or over a purge, none that was never put, and never
+ * more bytes than allowed.
  */
 #include "pipeline/resources/cache.h"
 

@@ -61,7 +61,8 @@ static void test_a_cache_that_keeps_values(void **state)
 	struct text key = TEXT("product/\"a-1\"");
 	uint64_t hash = hash_text(&cache->hash_key, key);
 	struct blob *value = blob_copy(TEXT("{\"sku\":\"a-1\"}"));
-	cache->ops->put(cache, hash, key, value, cache->ops->begin(cache), SECOND, SECOND);
+	struct cache_ages ages = cache_ages_of_ttl(SECOND);
+	cache->ops->put(cache, hash, key, value, cache->ops->begin(cache), SECOND, &ages);
 	blob_unref(value);
 	assert_int_equal(cache->ops->get(cache, hash, key, SECOND + 1, &value), CACHE_VALUE);
 	assert_true(text_equal(blob_text(value), TEXT("{\"sku\":\"a-1\"}")));

@@ -17,6 +17,8 @@
 #define MIB (1024 * KIB)
 #define TTL UINT64_C(1000)
 
+static const struct cache_ages usual = {.ttl = TTL, .refresh_at = TTL};
+
 static struct account readers;
 
 static struct cache *make(size_t bytes_max)
@@ -60,7 +62,8 @@ static void put_run(struct cache *cache, struct text key, struct text value, uin
 		uint64_t now, uint64_t ttl)
 {
 	struct blob *blob = value.data ? blob_copy(value) : NULL;
-	cache->ops->put(cache, hash_text(&cache->hash_key, key), key, blob, began, now, ttl);
+	struct cache_ages ages = cache_ages_of_ttl(ttl);
+	cache->ops->put(cache, hash_text(&cache->hash_key, key), key, blob, began, now, &ages);
 	blob_unref(blob);
 }
 
@@ -78,7 +81,7 @@ static void put_number(struct cache *cache, uint64_t n, uint32_t size)
 	if (blob)
 		memset(blob->data, (int)n, size);
 	cache->ops->put(cache, hash_text(&cache->hash_key, key), key, blob,
-			cache->ops->begin(cache), 0, TTL);
+			cache->ops->begin(cache), 0, &usual);
 	blob_unref(blob);
 }
 
@@ -105,7 +108,7 @@ static void test_what_is_put_is_found(void **state)
 
 	struct blob *value = blob_copy(TEXT("one"));
 	cache->ops->put(cache, hash_text(&cache->hash_key, TEXT("a")), TEXT("a"), value,
-			cache->ops->begin(cache), 0, TTL);
+			cache->ops->begin(cache), 0, &usual);
 	assert_int_equal(get(cache, TEXT("a"), 0, &found), CACHE_VALUE);
 	assert_ptr_equal(found, value);
 	assert_int_equal(found->refs, 3);
@@ -147,7 +150,7 @@ static void test_keys_are_compared_whole(void **state)
 	uint64_t hash = 42; /* of all of them */
 	for (size_t i = 0; i < 5; i++) {
 		struct blob *value = blob_copy(values[i]);
-		cache->ops->put(cache, hash, keys[i], value, cache->ops->begin(cache), 0, TTL);
+		cache->ops->put(cache, hash, keys[i], value, cache->ops->begin(cache), 0, &usual);
 		blob_unref(value);
 	}
 	for (size_t i = 0; i < 5; i++) {
@@ -288,7 +291,7 @@ static void test_bytes_are_exact(void **state)
 static void put_blob(struct cache *cache, struct text key, struct blob *value)
 {
 	cache->ops->put(cache, hash_text(&cache->hash_key, key), key, value,
-			cache->ops->begin(cache), 0, TTL);
+			cache->ops->begin(cache), 0, &usual);
 }
 
 static void test_readers_are_charged_for_what_is_evicted(void **state)
@@ -495,7 +498,7 @@ static void test_many_keys_of_one_hash(void **state)
 	struct cache *cache = make(64 * MIB);
 	for (uint64_t n = 0; n < 1000; n++) {
 		cache->ops->put(cache, 7, (struct text){(const char *)&n, sizeof(n)}, NULL,
-				cache->ops->begin(cache), 0, TTL);
+				cache->ops->begin(cache), 0, &usual);
 	}
 	assert_true(cache->stats.entries > 100);
 	assert_int_equal(cache->stats.entries + cache->stats.passed_by, 1000);

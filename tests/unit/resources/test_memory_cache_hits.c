@@ -107,6 +107,7 @@ static uint64_t lru_hits(size_t bytes_max)
 static uint64_t cache_hits(size_t bytes_max, struct random *random)
 {
 	struct account readers = {.max = SIZE_MAX};
+	const struct cache_ages ages = cache_ages_of_ttl(1);
 	struct cache *cache = memory_cache_new("hot", bytes_max, &readers, random);
 	assert_non_null(cache);
 	for (int i = 0; i < REQUESTS; i++) {
@@ -118,7 +119,8 @@ static uint64_t cache_hits(size_t bytes_max, struct random *random)
 		if (cache->ops->get(cache, hash, key, 0, &value) == CACHE_NONE) {
 			value = blob_new(VALUE_SIZE);
 			assert_non_null(value);
-			cache->ops->put(cache, hash, key, value, cache->ops->begin(cache), 0, 1);
+			cache->ops->put(cache, hash, key, value, cache->ops->begin(cache), 0,
+					&ages);
 		}
 		blob_unref(value);
 	}

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Random calls, compared with a model that never evicts: what is found must be what was accepted
- * last under that key, and fresh. The counts must add up, the bytes never exceed the bound, and who
- * still reads an evicted value is charged for it.
+ * last under that key, and of the age that is said. The counts must add up, the bytes never exceed
+ * the bound, and who still reads an evicted value is charged for it.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -21,9 +21,13 @@ enum { KEYS_MAX = 3000, HELD_MAX = 40, RUNS_MAX = 8 };
 
 struct accepted {
 	uint64_t began;
-	uint64_t expires;
+	uint64_t fresh_until;
+	uint64_t refresh_from;
+	uint64_t stale_until;
+	uint64_t usable_until;
 	uint64_t id; /* of the value; 0: missing */
 	uint32_t size;
+	uint64_t purged; /* the number of the latest purge */
 	bool any;
 };
 
@@ -40,7 +44,11 @@ struct model {
 	uint64_t ids;
 	uint64_t puts;
 	uint64_t gets;
-	uint64_t late; /* puts that a later run, or ttl 0, must have kept out */
+	uint64_t late;	/* puts that are not kept: of an earlier run, purged since, or of no age */
+	uint64_t swept; /* what began up to it stores nothing */
+	struct cache_purge sweep; /* under way where began is not 0 */
+	uint8_t sweep_prefix;
+	uint64_t found[CACHE_MISSING + 1];
 };
 
 static struct text key_of(const uint64_t *n)
@@ -58,39 +66,155 @@ static struct blob *value_of(uint64_t id, uint32_t size)
 	return blob;
 }
 
+static uint64_t after(uint64_t from, uint64_t time)
+{
+	return time > UINT64_MAX - from ? UINT64_MAX : from + time;
+}
+
+static struct cache_ages some_ages(struct random *random)
+{
+	struct cache_ages ages = {.ttl = UINT64_MAX};
+	if (random_below(random, 4))
+		ages.ttl = random_below(random, 5) ? random_below(random, 1000) : 0;
+	ages.refresh_at = random_below(random, 2) ? ages.ttl : ages.ttl / 2;
+	ages.stale = random_below(random, 2) ? random_below(random, 500) : 0;
+	ages.stale_if_error = random_below(random, 2) ? random_below(random, 500) : 0;
+	return ages;
+}
+
+/* Whether the key has been purged since such a run began. */
+static bool is_purged(const struct model *m, uint64_t n, uint64_t began)
+{
+	return began <= m->keys[n].purged || began <= m->swept;
+}
+
+static void accept(struct model *m, struct accepted *accepted, const struct cache_ages *ages,
+		uint64_t began, uint64_t id, uint32_t size)
+{
+	uint64_t fresh = after(m->now, ages->ttl);
+	uint64_t stale = after(fresh, id ? ages->stale : 0);
+	*accepted = (struct accepted){
+			.any = true,
+			.purged = accepted->purged,
+			.began = began,
+			.fresh_until = fresh,
+			.refresh_from = after(m->now, ages->refresh_at),
+			.stale_until = stale,
+			.usable_until = after(stale, id ? ages->stale_if_error : 0),
+			.id = id,
+			.size = size,
+	};
+}
+
 static void put(struct model *m, uint64_t n)
 {
 	struct cache *cache = m->cache;
 	struct accepted *accepted = &m->keys[n];
 	uint64_t *run = &m->runs[random_below(&m->random, RUNS_MAX)];
-	uint64_t ttl = random_below(&m->random, 4) ? random_below(&m->random, 2000) : UINT64_MAX;
+	struct cache_ages ages = some_ages(&m->random);
 	uint32_t size = (uint32_t)(sizeof(uint64_t) + random_below(&m->random, m->size_max));
 	uint64_t id = random_below(&m->random, 8) ? ++m->ids : 0;
 	struct blob *value = id ? value_of(id, size) : NULL;
 	struct text key = key_of(&n);
 	uint64_t stored = cache->stats.stored;
 	uint64_t passed_by = cache->stats.passed_by;
-	cache->ops->put(cache, hash_text(&cache->hash_key, key), key, value, *run, m->now, ttl);
+	cache->ops->put(cache, hash_text(&cache->hash_key, key), key, value, *run, m->now, &ages);
 	blob_unref(value);
 
 	m->puts++;
+	bool ageless = ages.ttl == 0 && !(id && (ages.stale > 0 || ages.stale_if_error > 0));
+	bool older = accepted->any && *run <= accepted->began;
 	if (cache->stats.stored > stored) {
-		assert_true(ttl > 0);
-		*accepted = (struct accepted){
-				.any = true,
-				.began = *run,
-				.expires = ttl > UINT64_MAX - m->now ? UINT64_MAX : m->now + ttl,
-				.id = id,
-				.size = size,
-		};
-	} else if (cache->stats.passed_by == passed_by) {
-		assert_true(ttl == 0 || (accepted->any && *run <= accepted->began));
+		assert_false(ageless || is_purged(m, n, *run));
+		accept(m, accepted, &ages, *run, id, size);
+	} else if (cache->stats.passed_by > passed_by) {
+		assert_false(ageless || is_purged(m, n, *run));
+		accepted->any = accepted->any && older;
+	} else {
+		assert_true(ageless || older || is_purged(m, n, *run));
+		if (!is_purged(m, n, *run))
+			accepted->any = accepted->any && older;
 		m->late++;
 	}
 	*run = cache->ops->begin(cache);
 }
 
-static void get(struct model *m, uint64_t n)
+static void hold_off(struct model *m, uint64_t n)
+{
+	struct cache *cache = m->cache;
+	struct accepted *accepted = &m->keys[n];
+	uint64_t *run = &m->runs[random_below(&m->random, RUNS_MAX)];
+	uint64_t until = m->now + random_below(&m->random, 500);
+	struct text key = key_of(&n);
+	cache->ops->hold_off(cache, hash_text(&cache->hash_key, key), key, *run, until);
+	if (*run > accepted->began && until > accepted->refresh_from)
+		accepted->refresh_from = until;
+	*run = cache->ops->begin(cache);
+}
+
+static void purge(struct model *m, uint64_t n)
+{
+	struct cache *cache = m->cache;
+	struct text key = key_of(&n);
+	struct blob *value;
+	uint64_t hash = hash_text(&cache->hash_key, key);
+	cache->ops->purge(cache, hash, key);
+	m->keys[n].any = false;
+	m->keys[n].purged = cache->ops->begin(cache) - 1;
+	assert_int_equal(cache->ops->get(cache, hash, key, m->now, &value), CACHE_NONE);
+	m->gets++;
+}
+
+/* A step of a purge of all keys that begin with some byte; what it has taken out is gone when it
+ * says that it is done. */
+static void sweep(struct model *m)
+{
+	struct cache *cache = m->cache;
+	if (m->sweep.began == 0) {
+		m->sweep_prefix = (uint8_t)random_below(&m->random, 256);
+		m->sweep = (struct cache_purge){
+				.prefix = {(const char *)&m->sweep_prefix,
+						random_below(&m->random, 20) ? 1 : 0}};
+		m->swept = cache->ops->begin(cache) + 1;
+	}
+	if (!cache->ops->purge_some(cache, &m->sweep))
+		return;
+	for (size_t n = 0; n < m->key_count; n++) {
+		bool begins = m->sweep.prefix.size == 0 || (n & 0xff) == m->sweep_prefix;
+		if (begins && m->keys[n].began <= m->sweep.began)
+			m->keys[n].any = false;
+	}
+	m->sweep = (struct cache_purge){.began = 0};
+}
+
+static void check_age(
+		const struct model *m, const struct accepted *accepted, enum cache_found found)
+{
+	bool due = m->now >= accepted->refresh_from;
+	assert_true(accepted->any && m->now < accepted->usable_until);
+	switch (found) {
+	case CACHE_NONE:
+		break;
+	case CACHE_VALUE:
+	case CACHE_EARLY:
+		assert_true(m->now < accepted->fresh_until);
+		assert_int_equal(found == CACHE_EARLY, due);
+		break;
+	case CACHE_STALE:
+	case CACHE_OLD:
+		assert_true(m->now >= accepted->fresh_until && due);
+		assert_int_equal(found == CACHE_STALE, m->now < accepted->stale_until);
+		break;
+	case CACHE_THROTTLED:
+		assert_true(m->now >= accepted->fresh_until && !due);
+		break;
+	case CACHE_MISSING:
+		assert_true(m->now < accepted->fresh_until);
+		break;
+	}
+}
+
+static enum cache_found get(struct model *m, uint64_t n)
 {
 	struct cache *cache = m->cache;
 	const struct accepted *accepted = &m->keys[n];
@@ -99,17 +223,19 @@ static void get(struct model *m, uint64_t n)
 	enum cache_found found = cache->ops->get(
 			cache, hash_text(&cache->hash_key, key), key, m->now, &value);
 	m->gets++;
+	m->found[found]++;
 	if (found == CACHE_NONE)
-		return;
-	assert_true(accepted->any && m->now < accepted->expires);
-	assert_int_equal(found == CACHE_VALUE, accepted->id != 0);
+		return found;
+	check_age(m, accepted, found);
+	assert_int_equal(found != CACHE_MISSING, accepted->id != 0);
 	if (found == CACHE_MISSING)
-		return;
+		return found;
 	assert_int_equal(value->size, accepted->size);
 	assert_memory_equal(value->data, &accepted->id, sizeof(accepted->id));
 	struct blob **held = &m->held[random_below(&m->random, HELD_MAX)];
 	blob_unref(*held);
 	*held = value;
+	return found;
 }
 
 static void check(const struct model *m)
@@ -136,9 +262,7 @@ static size_t entries_cost(struct model *m, uint64_t *ret_entries)
 	size_t bytes = 0;
 	*ret_entries = 0;
 	for (uint64_t n = 0; n < m->key_count; n++) {
-		uint64_t hits = m->cache->stats.hits;
-		get(m, n);
-		if (m->cache->stats.hits == hits)
+		if (get(m, n) == CACHE_NONE)
 			continue;
 		++*ret_entries;
 		bytes += sizeof(struct cache_entry) + key_of(&n).size;
@@ -164,13 +288,21 @@ static void run(uint64_t seed, size_t bytes_max, size_t key_count, uint32_t size
 		uint64_t other = random_below(&m.random, key_count);
 		n = n < other ? n : other;
 		m.now += random_below(&m.random, 3);
-		if (random_below(&m.random, 2))
+		if (random_below(&m.random, 100) == 0)
+			purge(&m, n);
+		else if (random_below(&m.random, m.sweep.began ? 3 : 200) == 0)
+			sweep(&m);
+		else if (random_below(&m.random, 10) == 0)
+			hold_off(&m, n);
+		else if (random_below(&m.random, 2))
 			put(&m, n);
 		else
-			get(&m, n);
+			(void)get(&m, n);
 		check(&m);
 	}
 	assert_true(m.cache->stats.evicted > 0 && m.cache->stats.expired > 0 && m.late > 0);
+	for (int found = CACHE_NONE; found <= CACHE_MISSING; found++)
+		assert_true(m.found[found] > 0 || key_count >= 180);
 
 	uint64_t entries;
 	size_t bytes = entries_cost(&m, &entries);
