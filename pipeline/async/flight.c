@@ -45,9 +45,9 @@ struct flight *flight_find(struct flight_table *table, uint64_t hash, struct tex
 	return NULL;
 }
 
-static void list(struct flight *flight, uint64_t hash)
+static void list(struct flight *flight)
 {
-	table_add(&flight->table->table, &flight->entry, hash);
+	table_add(&flight->table->table, &flight->entry, flight->entry.hash);
 	flight->listed = true;
 }
 
@@ -98,7 +98,7 @@ static void end(struct flight *flight, struct outcome outcome)
 	unlist(flight);
 	flight->ended = true;
 	flight->outcome = outcome;
-	if (flight->on_end && !scope_cancelled(&flight->scope))
+	if (flight->on_end)
 		flight->on_end(flight);
 	scope_close(&flight->scope);
 	if (!list_empty(&flight->waiters)) {
@@ -123,14 +123,13 @@ static enum progress flight_resume(struct frame *frame, struct frame *child)
 
 static const struct frame_ops flight_ops = {.resume = flight_resume};
 
-struct flight *flight_new(struct flight_table *table, uint64_t hash, struct text key,
-		uint64_t ceiling, size_t extra, flight_end_fn on_end, flight_free_fn on_free)
+struct flight *flight_new(struct flight_table *table, const struct flight_plan *plan)
 {
 	struct arena arena;
 	if (!arena_pool_take(table->arenas, &arena))
 		return NULL;
-	struct flight *flight = arena_zalloc(&arena, sizeof(*flight) + extra);
-	struct text own_key = flight ? arena_copy(&arena, key) : (struct text){NULL, 0};
+	struct flight *flight = arena_zalloc(&arena, sizeof(*flight) + plan->extra);
+	struct text own_key = flight ? arena_copy(&arena, plan->key) : (struct text){NULL, 0};
 	if (!own_key.data) {
 		arena_pool_give(table->arenas, &arena);
 		return NULL;
@@ -139,17 +138,19 @@ struct flight *flight_new(struct flight_table *table, uint64_t hash, struct text
 	flight->table = table;
 	flight->key = own_key;
 	flight->number = ++table->numbers;
-	flight->ceiling = ceiling;
+	flight->ceiling = plan->ceiling;
 	flight->refs = 1;
 	flight->wake = (struct task){NULL, wake};
-	flight->on_end = on_end;
-	flight->on_free = on_free;
+	flight->on_end = plan->on_end;
+	flight->on_free = plan->on_free;
 	link_init(&flight->waiters);
 	frame_init_root(&flight->frame, &flight_ops);
-	scope_init_root(&flight->scope, table->async, table->scope, &flight->frame, ceiling,
-			on_idle);
+	scope_init_root(&flight->scope, table->async, plan->apart ? plan->apart : table->scope,
+			&flight->frame, plan->ceiling, on_idle);
 	live_add(LIVE_FLIGHTS, 1);
-	list(flight, hash);
+	flight->entry.hash = plan->hash;
+	if (!plan->apart)
+		list(flight);
 	return flight;
 }
 
@@ -171,7 +172,6 @@ void flight_start(struct flight *flight, struct frame *work)
 
 void flight_drop(struct flight *flight)
 {
-	flight->on_end = NULL;
 	end(flight, outcome_status(STATUS_RESOURCE_EXHAUSTED));
 }
 
@@ -179,6 +179,29 @@ bool flight_full(const struct flight_table *table, const struct flight *flight)
 {
 	return table->waiting >= table->waiters_max ||
 	       (flight && flight->waiter_count >= table->waiters_key_max);
+}
+
+/* One who wanted it wants it no more. Without any, nobody is to find it, and its work is cancelled.
+ */
+static void leave(struct flight *flight, enum reason reason)
+{
+	if (flight->waiter_count > 0 || flight->held || flight->ended)
+		return;
+	scope_cancel(&flight->scope, reason);
+	end(flight, outcome_status(STATUS_CANCELLED));
+}
+
+void flight_hold(struct flight *flight)
+{
+	flight->held = true;
+}
+
+void flight_release(struct flight *flight, enum reason reason)
+{
+	if (!flight->held)
+		return;
+	flight->held = false;
+	leave(flight, reason);
 }
 
 static enum progress waiter_start(struct frame *frame)
@@ -203,11 +226,7 @@ static void waiter_cancel(struct frame *frame, enum reason reason)
 	flight->table->waiting--;
 	frame->outcome = outcome_status(STATUS_CANCELLED);
 	frame_finish(frame);
-	if (flight->waiter_count > 0 || flight->ended)
-		return;
-	/* The last to leave: nobody is to find it, and its work is not wanted. */
-	scope_cancel(&flight->scope, reason);
-	end(flight, outcome_status(STATUS_CANCELLED));
+	leave(flight, reason);
 }
 
 static const struct frame_ops waiter_ops = {.start = waiter_start, .cancel = waiter_cancel};

@@ -5,7 +5,8 @@
  *
  * A flight owns its work: an arena, a scope below its table's, the frames in it. Nobody who waits
  * is more than a waiter, the first included. Each waiter leaves by its own cancel or deadline; the
- * last to leave cancels the flight and takes it out of the table in the same step. A flight that
+ * last to leave cancels the flight and takes it out of the table in the same step, unless it is
+ * held: then it flies on, to its ceiling at most, for whoever comes. A flight that
  * has ended is out of the table too, and wakes its waiters in slices. A flight's memory stays until
  * its work has ended and the last waiter has let go of it.
  * The loop thread only.
@@ -23,8 +24,8 @@
 
 struct flight;
 
-/* Called once when the flight's work has ended, before any waiter is woken; not when it was
- * cancelled. */
+/* Called once when the flight ends, before any waiter is woken: its outcome is there. Where it was
+ * cut off its scope says why, and the outcome is what waiters are told. */
 typedef void (*flight_end_fn)(struct flight *flight);
 
 /* Called when the flight's memory is about to go, to let go of what the work holds. */
@@ -59,6 +60,7 @@ struct flight {
 	flight_free_fn on_free;
 	struct outcome outcome; /* once it has ended */
 	bool listed;		/* in the table */
+	bool held;		/* it needs no waiter */
 	bool ended;
 };
 
@@ -78,13 +80,22 @@ void flight_table_deinit(struct flight_table *table);
 /* The flight of a key that can be joined, or NULL. */
 struct flight *flight_find(struct flight_table *table, uint64_t hash, struct text key);
 
-/*
- * A new flight in the table, in an arena of its own, with room for extra bytes (cleared) right
- * behind it: flight_extra(). The key is copied. Must be followed by flight_start() or
- * flight_drop(). NULL when memory is out.
- */
-struct flight *flight_new(struct flight_table *table, uint64_t hash, struct text key,
-		uint64_t ceiling, size_t extra, flight_end_fn on_end, flight_free_fn on_free);
+/* What a new flight is to be. */
+struct flight_plan {
+	uint64_t hash;
+	struct text key;  /* copied */
+	uint64_t ceiling; /* absolute */
+	/* NULL: it is put into the table. Else it is below this scope, which must stay until the
+	 * flight's memory goes, and nobody finds it. */
+	struct scope *apart;
+	size_t extra; /* bytes, cleared, right behind it: flight_extra() */
+	flight_end_fn on_end;
+	flight_free_fn on_free;
+};
+
+/* A new flight, in an arena of its own. Must be followed by flight_start() or flight_drop(). NULL
+ * when memory is out. */
+struct flight *flight_new(struct flight_table *table, const struct flight_plan *plan);
 
 /* What was asked for behind the flight, and back. */
 void *flight_extra(struct flight *flight);
@@ -96,6 +107,13 @@ void flight_start(struct flight *flight, struct frame *work);
 
 /* Ends a flight that was not started (memory ran out on the way). */
 void flight_drop(struct flight *flight);
+
+/* Lets the flight go on without waiters. */
+void flight_hold(struct flight *flight);
+
+/* From here on it needs one: without any it is cancelled, for that reason. Harmless for one that is
+ * not held, or has ended. */
+void flight_release(struct flight *flight, enum reason reason);
 
 /* Whether one more may not wait: for flight, or (NULL) for one that would be new. */
 bool flight_full(const struct flight_table *table, const struct flight *flight);

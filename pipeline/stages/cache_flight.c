@@ -26,6 +26,8 @@ static uint64_t with_jitter(const struct cache_stage *stage, struct async *async
 static void store(struct flight *flight)
 {
 	struct miss_run *miss = flight_extra(flight);
+	if (scope_cancelled(&flight->scope))
+		return;
 	struct cache_stage *stage = miss->stage;
 	struct cache *cache = stage->cache;
 	struct async *async = miss->run.async;
@@ -98,8 +100,15 @@ struct flight *cache_fly(struct cache_frame *self, struct waiter *waiter)
 {
 	struct cache_stage *stage = container_of(self->base.stage, struct cache_stage, stage);
 	struct async *async = self->base.run->async;
-	struct flight *flight = flight_new(&stage->flights, self->hash, self->key,
-			async->now + stage->ceiling, sizeof(struct miss_run), store, end_miss_run);
+	const struct flight_plan plan = {
+			.hash = self->hash,
+			.key = self->key,
+			.ceiling = async->now + stage->ceiling,
+			.extra = sizeof(struct miss_run),
+			.on_end = store,
+			.on_free = end_miss_run,
+	};
+	struct flight *flight = flight_new(&stage->flights, &plan);
 	if (!flight)
 		return NULL;
 	/* The waiter holds it before it starts, so that one that ends at once is still there to be

@@ -59,7 +59,7 @@ FAULTS = [
      "	if (!engine->draining)\n		return;", "	if (!engine->draining || engine->counts.in_flight > 0)\n		return;"),
     # Flights.
     ("a waiter that leaves ends the flight", "pipeline/async/flight.c",
-     "	if (flight->waiter_count > 0 || flight->ended)", "	if (flight->ended)"),
+     "	if (flight->waiter_count > 0 || flight->held || flight->ended)", "	if (flight->held || flight->ended)"),
     ("the last waiter leaves the flight running", "pipeline/async/flight.c",
      "	scope_cancel(&flight->scope, reason);\n	end(flight,", "	end(flight,"),
     ("flights of one key are not found", "pipeline/async/flight.c",
@@ -70,7 +70,7 @@ FAULTS = [
     ("one waiter too many joins", "pipeline/async/flight.c",
      "	return table->waiting >= table->waiters_max ||", "	return table->waiting > table->waiters_max ||"),
     ("a flight's ceiling comes early", "pipeline/stages/cache_flight.c",
-     "			async->now + stage->ceiling, sizeof", "			async->now + stage->ceiling / 2, sizeof"),
+     ".ceiling = async->now + stage->ceiling,", ".ceiling = async->now + stage->ceiling / 2,"),
     # Caches.
     ("a value is served past its age", "pipeline/resources/memory_cache.c",
      "	if (now >= entry->usable_until)", "	if (now > entry->usable_until + 1000000)"),

@@ -34,7 +34,8 @@ static struct account account;
 static struct arena_pool arenas;
 static struct flight_table table;
 static struct asker *askers;
-static int ends;  /* calls of on_end */
+static int told;  /* calls of on_end, */
+static int ends;  /* of them, for flights that were not cut off */
 static int frees; /* calls of on_free */
 static int woken;
 
@@ -44,6 +45,7 @@ static int set_up(void **state)
 	root = root_new(NULL, SCOPE_FOREVER);
 	account = (struct account){.max = SIZE_MAX};
 	arena_pool_init(&arenas, &account, 0); /* keeps none, so that use after the end is seen */
+	told = 0;
 	ends = 0;
 	frees = 0;
 	woken = 0;
@@ -75,15 +77,17 @@ static struct text key(void)
 /* Still in the table no more, and no waiter has heard of it. */
 static void on_end(struct flight *flight)
 {
-	ends++;
+	told++;
+	ends += !scope_cancelled(&flight->scope);
 	assert_true(flight->ended);
 	assert_int_equal(woken, 0);
-	assert_null(flight_find(&table, flight->entry.hash, flight->key));
+	assert_ptr_not_equal(flight_find(&table, flight->entry.hash, flight->key), flight);
 }
 
 static void on_free(struct flight *flight)
 {
 	frees++;
+	assert_true(told >= frees);
 	assert_int_equal(flight->waiter_count, 0);
 }
 
@@ -92,14 +96,31 @@ static struct job *job_of(struct flight *flight)
 	return flight_extra(flight);
 }
 
-static struct flight *new_flight(uint64_t hash)
+static struct flight_plan plan_of(uint64_t hash)
 {
-	struct flight *flight = flight_new(
-			&table, hash, key(), CEILING, sizeof(struct job), on_end, on_free);
+	return (struct flight_plan){
+			.hash = hash,
+			.key = key(),
+			.ceiling = CEILING,
+			.extra = sizeof(struct job),
+			.on_end = on_end,
+			.on_free = on_free,
+	};
+}
+
+static struct flight *make_flight(const struct flight_plan *plan)
+{
+	struct flight *flight = flight_new(&table, plan);
 	assert_non_null(flight);
 	assert_ptr_equal(flight_of_extra(job_of(flight)), flight);
 	scripted_work(&job_of(flight)->work, &flight->frame, &flight->scope);
 	return flight;
+}
+
+static struct flight *new_flight(uint64_t hash)
+{
+	struct flight_plan plan = plan_of(hash);
+	return make_flight(&plan);
 }
 
 static struct flight *start_flight(void)
@@ -515,7 +536,7 @@ static void test_dropped_before_it_started(void **state)
 	flight_drop(flight);
 	assert_null(flight_find(&table, 7, key()));
 	run();
-	assert_int_equal(ends, 0);
+	assert_int_equal(told, 1);
 	assert_int_equal(frees, 1);
 }
 
@@ -529,6 +550,107 @@ static void test_dropped_with_a_waiter(void **state)
 	assert_int_equal(frees, 0);
 	leave(&askers[0]);
 	assert_int_equal(frees, 1);
+}
+
+static void test_a_held_flight_needs_no_waiter(void **state)
+{
+	struct flight *flight = start_flight();
+	flight_hold(flight);
+	ask(&askers[0], SCOPE_FOREVER);
+	scope_cancel(&askers[0].scope, GONE);
+	run();
+	leave(&askers[0]);
+	assert_int_equal(job_of(flight)->work.cancels, 0);
+	assert_ptr_equal(flight_find(&table, 7, key()), flight);
+	ask(&askers[1], SCOPE_FOREVER);
+	finish(flight, STATUS_OK);
+	run();
+	assert_int_equal(answer(&askers[1]), STATUS_OK);
+	assert_int_equal(ends, 1);
+	flight_release(flight, DRAIN); /* it has ended: nothing */
+	leave(&askers[1]);
+}
+
+static void test_a_held_flight_ends_at_its_ceiling(void **state)
+{
+	struct flight *flight = start_flight();
+	flight_hold(flight);
+	turn(CEILING + TICK);
+	run();
+	assert_int_equal(told, 1);
+	assert_int_equal(ends, 0);
+	assert_int_equal(frees, 1);
+}
+
+static void test_a_flight_that_is_released_without_waiters_is_cancelled(void **state)
+{
+	struct flight *flight = start_flight();
+	flight_hold(flight);
+	flight_release(flight, DRAIN);
+	assert_int_equal(job_of(flight)->work.cancels, 1);
+	assert_int_equal(job_of(flight)->work.reason, DRAIN);
+	assert_null(flight_find(&table, 7, key()));
+	assert_int_equal(told, 1);
+	run();
+	assert_int_equal(frees, 1);
+}
+
+static void test_a_flight_that_is_released_goes_on_for_its_waiters(void **state)
+{
+	struct flight *flight = start_flight();
+	flight_hold(flight);
+	ask(&askers[0], SCOPE_FOREVER);
+	flight_release(flight, DRAIN);
+	flight_release(flight, DRAIN);
+	assert_int_equal(job_of(flight)->work.cancels, 0);
+	struct scripted *work = &job_of(flight)->work;
+	work->unstoppable = true;
+	scope_cancel(&askers[0].scope, GONE);
+	assert_int_equal(work->reason, GONE);
+	finish(flight, STATUS_OK);
+	run();
+	leave(&askers[0]);
+}
+
+static struct flight *start_apart(struct scope *scope)
+{
+	struct flight_plan plan = plan_of(7);
+	plan.apart = scope;
+	struct flight *flight = make_flight(&plan);
+	flight_start(flight, &job_of(flight)->work.frame);
+	return flight;
+}
+
+static void test_a_flight_apart_is_not_found(void **state)
+{
+	struct flight *flight = start_apart(&root->scope);
+	assert_null(flight_find(&table, 7, key()));
+	assert_int_equal(join(&askers[0], flight, SCOPE_FOREVER), PENDING);
+	ask(&askers[1], SCOPE_FOREVER);
+	assert_int_equal(table.numbers, 2);
+	finish(flight, STATUS_OK);
+	run();
+	assert_int_equal(answer(&askers[0]), STATUS_OK);
+	woken = 0;
+	scope_cancel(&askers[1].scope, ASKED);
+	run();
+	leave_many(2);
+}
+
+static void test_a_flight_apart_ends_with_the_scope_it_is_in(void **state)
+{
+	struct root *outer = root_new(NULL, SCOPE_FOREVER);
+	struct flight *flight = start_apart(&outer->scope);
+	assert_int_equal(join(&askers[0], flight, SCOPE_FOREVER), PENDING);
+	scope_cancel(&outer->scope, GONE);
+	assert_int_equal(job_of(flight)->work.cancels, 1);
+	scope_close(&outer->scope);
+	run();
+	assert_int_equal(answer(&askers[0]), STATUS_UNAVAILABLE);
+	leave(&askers[0]);
+	assert_int_equal(frees, 1);
+	assert_int_equal(roots_freed, 1);
+	roots_freed--;
 }
 
 static void test_who_is_cancelled_already_does_not_wait(void **state)
@@ -607,7 +729,9 @@ static void test_many_flights_are_told_apart(void **state)
 
 static void test_the_extra_room_is_cleared(void **state)
 {
-	struct flight *flight = flight_new(&table, 1, key(), CEILING, 5000, NULL, NULL);
+	const struct flight_plan plan = {
+			.hash = 1, .key = key(), .ceiling = CEILING, .extra = 5000};
+	struct flight *flight = flight_new(&table, &plan);
 	const char *extra = flight_extra(flight);
 	for (int i = 0; i < 5000; i++)
 		assert_int_equal(extra[i], 0);
@@ -622,9 +746,11 @@ static void test_memory_that_is_out(void **state)
 	struct flight_table none;
 	allocations_fail_after(0);
 	assert_int_equal(flight_table_init(&none, &async, &root->scope, &arenas, 1, 1), -ENOMEM);
-	assert_null(flight_new(&table, 7, key(), CEILING, 100, on_end, on_free));
+	struct flight_plan plan = plan_of(7);
+	assert_null(flight_new(&table, &plan));
+	plan.extra = 10000;
 	allocations_fail_after(1);
-	assert_null(flight_new(&table, 7, key(), CEILING, 10000, on_end, on_free));
+	assert_null(flight_new(&table, &plan));
 	assert_int_equal(account.used, 0);
 	assert_int_equal(table.table.count, 0);
 	allocations_heal();
@@ -666,6 +792,12 @@ int main(void)
 			TEST(test_the_scope_above_is_closed_first),
 			TEST(test_dropped_before_it_started),
 			TEST(test_dropped_with_a_waiter),
+			TEST(test_a_held_flight_needs_no_waiter),
+			TEST(test_a_held_flight_ends_at_its_ceiling),
+			TEST(test_a_flight_that_is_released_without_waiters_is_cancelled),
+			TEST(test_a_flight_that_is_released_goes_on_for_its_waiters),
+			TEST(test_a_flight_apart_is_not_found),
+			TEST(test_a_flight_apart_ends_with_the_scope_it_is_in),
 			TEST(test_who_is_cancelled_already_does_not_wait),
 			TEST(test_bounds),
 			TEST(test_many_flights_are_told_apart),

@@ -349,7 +349,7 @@ static enum progress lookup_resume(struct frame *frame, struct frame *child)
 
 static void on_end(struct flight *flight)
 {
-	assert_null(flight_find(&table, flight->entry.hash, flight->key));
+	assert_ptr_not_equal(flight_find(&table, flight->entry.hash, flight->key), flight);
 }
 
 static void on_free(struct flight *flight)
@@ -361,8 +361,15 @@ static void on_free(struct flight *flight)
 
 static struct flight *start_flight(int key, struct text text)
 {
-	struct flight *flight = flight_new(&table, (uint64_t)key % 2, text, some_deadline(),
-			sizeof(struct miss), on_end, on_free);
+	const struct flight_plan plan = {
+			.hash = (uint64_t)key % 2,
+			.key = text,
+			.ceiling = some_deadline(),
+			.extra = sizeof(struct miss),
+			.on_end = on_end,
+			.on_free = on_free,
+	};
+	struct flight *flight = flight_new(&table, &plan);
 	assert_non_null(flight);
 	flights_made++;
 	struct miss *miss = flight_extra(flight);
