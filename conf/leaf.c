@@ -86,6 +86,9 @@ void walk_scalar(struct walk *walk, const struct option *option, const struct no
 	case OPTION_NUMBER:
 		expected = scalar_number(node->text, &value->number);
 		break;
+	case OPTION_PERCENT:
+		expected = scalar_percent(node->text, &value->number);
+		break;
 	case OPTION_BOOLEAN:
 		expected = scalar_boolean(node->text, node->plain, &value->number);
 		break;

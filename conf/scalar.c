@@ -32,6 +32,8 @@ static const struct unit size_units[] = {
 		{NULL, 0},
 };
 
+static const struct unit percent_units[] = {{"%", 1}, {NULL, 0}};
+
 static const struct unit *find_unit(const struct unit *units, struct text name)
 {
 	for (; units->name; units++) {
@@ -80,6 +82,19 @@ const char *scalar_size(struct text t, uint64_t *ret)
 	return multiply(digits, unit, ret) ? NULL : "a size of at most 17179869183GiB";
 }
 
+const char *scalar_percent(struct text t, uint64_t *ret)
+{
+	static const char expected[] = "a percentage such as 80%, up to 100%";
+	struct text digits;
+	const struct unit *unit;
+	uint64_t number;
+	if (!split(t, percent_units, &digits, &unit) || !multiply(digits, unit, &number) ||
+			number > 100)
+		return expected;
+	*ret = number;
+	return NULL;
+}
+
 const char *scalar_number(struct text t, uint64_t *ret)
 {
 	return text_to_u64(t, ret) ? NULL : "a whole number such as 100";
@@ -114,4 +129,9 @@ void scalar_show_duration(uint64_t number, char ret[static 24])
 void scalar_show_size(uint64_t number, char ret[static 24])
 {
 	show(number, size_units, ret);
+}
+
+void scalar_show_percent(uint64_t number, char ret[static 24])
+{
+	show(number, percent_units, ret);
 }

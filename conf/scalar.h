@@ -16,6 +16,9 @@ const char *scalar_duration(struct text t, uint64_t *ret);
 /* With B, KiB, MiB or GiB; in bytes. */
 const char *scalar_size(struct text t, uint64_t *ret);
 
+/* With %; at most 100%. */
+const char *scalar_percent(struct text t, uint64_t *ret);
+
 /* 1 to 19 digits. */
 const char *scalar_number(struct text t, uint64_t *ret);
 
@@ -26,3 +29,4 @@ const char *scalar_boolean(struct text t, bool plain, uint64_t *ret);
  * included. */
 void scalar_show_duration(uint64_t number, char ret[static 24]);
 void scalar_show_size(uint64_t number, char ret[static 24]);
+void scalar_show_percent(uint64_t number, char ret[static 24]);

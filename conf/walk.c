@@ -61,6 +61,8 @@ static void show_bound(const struct option *option, uint64_t number, char ret[st
 		scalar_show_duration(number, ret);
 	else if (bytes && !option->list)
 		scalar_show_size(number, ret);
+	else if (option->kind == OPTION_PERCENT && !option->list)
+		scalar_show_percent(number, ret);
 	else
 		(void)snprintf(ret, 24, "%" PRIu64, number);
 }
@@ -229,6 +231,7 @@ static void walk_one(struct walk *walk, const struct option *option, const struc
 	case OPTION_DURATION:
 	case OPTION_SIZE:
 	case OPTION_NUMBER:
+	case OPTION_PERCENT:
 	case OPTION_BOOLEAN:
 	case OPTION_WORD:
 	case OPTION_CHOICE:

@@ -22,10 +22,12 @@ static void write_cache(struct buffer *buffer, const struct cache *cache)
 	const struct cache_stats *stats = &cache->stats;
 	buffer_append_format(buffer,
 			"\"hits\":%" PRIu64 ",\"misses\":%" PRIu64 ",\"stored\":%" PRIu64
-			",\"evicted\":%" PRIu64 ",\"expired\":%" PRIu64 ",\"passed_by\":%" PRIu64
-			",\"entries\":%" PRIu64 ",\"bytes\":%" PRIu64 ",\"bytes_max\":%" PRIu64,
+			",\"evicted\":%" PRIu64 ",\"expired\":%" PRIu64 ",\"outdated\":%" PRIu64
+			",\"passed_by\":%" PRIu64 ",\"entries\":%" PRIu64 ",\"bytes\":%" PRIu64
+			",\"bytes_max\":%" PRIu64,
 			stats->hits, stats->misses, stats->stored, stats->evicted, stats->expired,
-			stats->passed_by, stats->entries, stats->bytes, stats->bytes_max);
+			stats->outdated, stats->passed_by, stats->entries, stats->bytes,
+			stats->bytes_max);
 }
 
 static void write_database(struct buffer *buffer, const struct database *database)

@@ -23,6 +23,7 @@ enum option_kind {
 	OPTION_DURATION,  /* `number`, in nanoseconds; written with ns, us, ms, s, m or h */
 	OPTION_SIZE,	  /* `number`, in bytes; written with B, KiB, MiB or GiB */
 	OPTION_NUMBER,	  /* `number`; a whole number without sign */
+	OPTION_PERCENT,	  /* `number`, of a hundred; written with % */
 	OPTION_BOOLEAN,	  /* `number`, 0 or 1; true or false */
 	OPTION_WORD,	  /* `text`; 1 to 64 of A-Z a-z 0-9 _ - */
 	OPTION_CHOICE,	  /* `choice`, an index of `choices`; or `number` and choice -1 where the

@@ -122,6 +122,8 @@ void engine_drain(struct engine *engine)
 {
 	group_start(engine);
 	engine->draining = true;
+	if (engine->pipelines)
+		pipelines_drain(engine->pipelines);
 }
 
 /* Requests leave the list as they are answered, or stay, HELD, in their client's outbox. */

@@ -130,7 +130,8 @@ void engine_begin_batch(struct engine *engine);
 /* Ends a batch, and tries the outboxes again. */
 void engine_flush(struct engine *engine);
 
-/* New requests and $ping are answered UNAVAILABLE from here on; those in flight go on. */
+/* New requests and $ping are answered UNAVAILABLE from here on; those in flight go on, and what
+ * goes on in the background ends. */
 void engine_drain(struct engine *engine);
 
 /* What is still in flight is answered UNAVAILABLE now. */

@@ -146,6 +146,7 @@ static struct request *request_new(struct engine *engine, struct client *client,
 			.limits = &engine->limits.json,
 			.log = engine->log,
 			.id = request->id,
+			.fresh = wire->fresh,
 	};
 	if (wire->trace.data)
 		request->run.trace = moved(wire->trace, message, copy);
@@ -304,9 +305,6 @@ static struct refusal refusal_of(
 		refusal.status = STATUS_INVALID_ARGUMENT;
 		refusal.message = "the body is over its limit";
 		refusal.keys.max = engine->limits.json.bytes;
-	} else if (wire->fresh) {
-		refusal.status = STATUS_UNIMPLEMENTED;
-		refusal.message = "fresh=1 is not in this version";
 	}
 	return refusal;
 }

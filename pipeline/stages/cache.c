@@ -1,95 +1,75 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A hit never leaves start(): a key is rendered, hashed once, and looked up. On a miss the run
- * becomes a waiter of a flight, its own or one that is there. A flight that ran out at its ceiling
- * is flown once more for whoever has a later deadline.
+ * A hit never leaves start(): a key is rendered, hashed once, and looked up. What the cache says of
+ * the value's age decides the rest: given as it is, given and refreshed in the background, or kept
+ * in mind while a flight is waited for.
  */
 #include "pipeline/stages/cache.h"
 
 #include <assert.h>
 
 #include "pipeline/async/async.h"
-#include "pipeline/async/scope.h"
-#include "pipeline/base/arena.h"
 #include "pipeline/base/blob.h"
-#include "pipeline/resources/cache.h"
 
 static_assert(CACHE_READS <= PIPELINE_READS, "all reads of a cache are begun");
 
-static struct cache_stage *cache_stage_of(const struct stage_frame *frame)
+void cache_tell(struct cache_frame *self, struct text verdict)
 {
-	return container_of(frame->stage, struct cache_stage, stage);
+	struct run *run = self->base.run;
+	if (run->cache.data)
+		return;
+	run->cache = verdict;
+	self->tells = true;
 }
 
-static void release_flight(struct hold *hold)
+/* Takes over a reference to blob. */
+static enum progress give(struct cache_frame *self, struct blob *blob, struct text verdict)
 {
-	waiter_deinit(&container_of(hold, struct flight_hold, hold)->waiter);
+	struct outcome outcome = outcome_ok(value_of(blob_text(blob)));
+	outcome.blob = blob;
+	run_hold_blob(self->base.run, &self->value, blob);
+	cache_tell(self, verdict);
+	return frame_done(&self->base.frame, outcome);
 }
 
-static void verdict(struct run *run, struct text verdict)
+static enum progress give_fresh(struct cache_frame *self, struct blob *blob)
 {
-	if (!run->cache.data)
-		run->cache = verdict;
+	cache_stage_of(&self->base)->counts.hits++;
+	return give(self, blob, TEXT("hit"));
 }
 
-static enum progress wait_or_answer(struct cache_frame *self);
-
-/* Joins the flight of the key, or starts one, and waits for it. */
-static enum progress join(struct cache_frame *self)
+static enum progress give_stale(struct cache_frame *self, struct blob *blob)
 {
-	struct stage_frame *base = &self->base;
-	struct cache_stage *stage = cache_stage_of(base);
-	struct flight *flight = flight_find(&stage->flights, self->hash, self->key);
-	if (flight_full(&stage->flights, flight))
-		return stage_fail(base, STATUS_RESOURCE_EXHAUSTED, "too many wait");
-	struct flight_hold *hold = arena_zalloc(base->run->arena, sizeof(*hold));
-	if (!hold)
-		return frame_done(&base->frame, run_out_of_memory());
-	if (flight) {
-		stage->joined++;
-		verdict(base->run, TEXT("joined"));
-		waiter_init(&hold->waiter, flight, &base->frame, base->frame.scope);
-	} else {
-		stage->misses++;
-		verdict(base->run, TEXT("miss"));
-		if (!cache_fly(self, &hold->waiter))
-			return frame_done(&base->frame, run_out_of_memory());
+	cache_stage_of(&self->base)->counts.stale++;
+	if (self->tells) /* it has waited in vain */
+		self->base.run->cache = TEXT("stale");
+	return give(self, blob, TEXT("stale"));
+}
+
+static enum cache_found look(const struct cache_frame *self, struct blob **ret)
+{
+	struct cache *cache = cache_stage_of(&self->base)->cache;
+	return cache->ops->get(cache, self->hash, self->key, self->base.run->async->now, ret);
+}
+
+bool cache_give_old(struct cache_frame *self)
+{
+	struct blob *blob;
+	switch (look(self, &blob)) {
+	case CACHE_NONE:
+	case CACHE_MISSING:
+		return false;
+	case CACHE_VALUE:
+	case CACHE_EARLY:
+		(void)give_fresh(self, blob);
+		return true;
+	case CACHE_STALE:
+	case CACHE_THROTTLED:
+	case CACHE_OLD:
+		(void)give_stale(self, blob);
+		return true;
 	}
-	hold->hold.release = release_flight;
-	run_hold(base->run, &hold->hold);
-	self->waiting = hold;
-	return frame_start(&hold->waiter.frame) == DONE ? wait_or_answer(self) : PENDING;
-}
-
-/* What a flight's work has waited and wasted is told once, of the first who is answered by it. */
-static void take_costs(struct run *run, struct flight *flight)
-{
-	struct run *from = &((struct miss_run *)flight_extra(flight))->run;
-	run->losers += from->losers;
-	run->wasted_ns += from->wasted_ns;
-	run->queue_ns += from->queue_ns;
-	from->losers = 0;
-	from->wasted_ns = 0;
-	from->queue_ns = 0;
-}
-
-/* The flight has ended, or this waiter was cut off. */
-static enum progress wait_or_answer(struct cache_frame *self)
-{
-	struct stage_frame *base = &self->base;
-	struct outcome outcome = self->waiting->waiter.frame.outcome;
-	if (self->waiting->waiter.flight->ended)
-		take_costs(base->run, self->waiting->waiter.flight);
-	if (outcome.status != STATUS_DEADLINE_EXCEEDED || scope_cancelled(base->frame.scope))
-		return frame_done(&base->frame, outcome);
-	/* It ran out at its ceiling. That is this run's own end too, unless its deadline is later.
-	 */
-	if (base->frame.scope->deadline <= self->waiting->waiter.flight->ceiling)
-		return frame_done(&base->frame, outcome);
-	if (self->again)
-		return frame_done(&base->frame, stage_timed_out(base, base->stage->path));
-	self->again = true;
-	return join(self);
+	return false;
 }
 
 /* The key and its hash, where they aren't there yet. False: *ret_outcome is why not. */
@@ -119,43 +99,57 @@ static void cache_begin_read(const struct stage *stage, struct run *run,
 		self->cache->ops->begin_read(self->cache, frame->hash, nth);
 }
 
-static enum progress cache_start(struct frame *frame)
+/* There is nothing to be given at once. */
+static enum progress miss(struct cache_frame *self)
 {
-	struct cache_frame *self = container_of(frame, struct cache_frame, base.frame);
+	if (!self->base.run->used_up)
+		return cache_join(self);
+	(void)stage_may_not_wait(&self->base);
+	return cache_settle(self, self->base.frame.outcome);
+}
+
+static enum progress read(struct cache_frame *self)
+{
 	struct cache_stage *stage = cache_stage_of(&self->base);
-	struct cache *cache = stage->cache;
-	struct run *run = self->base.run;
-	struct outcome outcome;
 	struct blob *blob;
-	if (!find_key(self, stage, run, self->base.activation, &outcome))
-		return frame_done(frame, outcome);
-	switch (cache->ops->get(cache, self->hash, self->key, run->async->now, &blob)) {
+	switch (look(self, &blob)) {
 	case CACHE_VALUE:
+		return give_fresh(self, blob);
 	case CACHE_EARLY:
+		cache_refresh(self);
+		return give_fresh(self, blob);
 	case CACHE_STALE:
+		cache_refresh(self);
+		return give_stale(self, blob);
 	case CACHE_THROTTLED:
+		stage->counts.throttled++;
+		return give_stale(self, blob);
 	case CACHE_OLD:
-		stage->hits++;
-		verdict(run, TEXT("hit"));
-		run_hold_blob(run, &self->value, blob);
-		outcome = outcome_ok(value_of(blob_text(blob)));
-		outcome.blob = blob;
-		return frame_done(frame, outcome);
+		/* It stays in the cache, and may be a newer one by the time that it is needed. */
+		blob_unref(blob);
+		self->old = true;
+		break;
 	case CACHE_MISSING:
-		stage->missing++;
-		verdict(run, TEXT("hit"));
+		stage->counts.missing++;
+		cache_tell(self, TEXT("hit"));
 		return stage_fail(&self->base, STATUS_NOT_FOUND, "not found");
 	case CACHE_NONE:
 		break;
 	}
-	if (run->used_up)
-		return stage_may_not_wait(&self->base);
-	return join(self);
+	return miss(self);
 }
 
-static enum progress cache_resume(struct frame *frame, struct frame *child)
+static enum progress cache_start(struct frame *frame)
 {
-	return wait_or_answer(container_of(frame, struct cache_frame, base.frame));
+	struct cache_frame *self = container_of(frame, struct cache_frame, base.frame);
+	struct cache_stage *stage = cache_stage_of(&self->base);
+	struct run *run = self->base.run;
+	struct outcome outcome;
+	if (!find_key(self, stage, run, self->base.activation, &outcome))
+		return frame_done(frame, outcome);
+	if (run->fresh && stage->heeds_fresh)
+		return cache_run_fresh(self);
+	return read(self);
 }
 
 static struct stage_below cache_below(const struct stage_frame *frame)
@@ -176,6 +170,7 @@ const struct stage_type cache_type = {
 		.ops = {.start = cache_start, .resume = cache_resume},
 		.compile = cache_compile,
 		.free = cache_free,
+		.drain = cache_drain,
 		.below = cache_below,
 		.begin_read = cache_begin_read,
 		.write_stats = cache_write_stats,

@@ -8,7 +8,6 @@
 #include "pipeline/async/async.h"
 #include "pipeline/base/arena.h"
 #include "pipeline/base/blob.h"
-#include "pipeline/resources/cache.h"
 
 /* The outcome's bytes as a blob with one reference. NULL: no memory, or nothing to keep. */
 static struct blob *blob_of(const struct outcome *outcome)
@@ -18,32 +17,71 @@ static struct blob *blob_of(const struct outcome *outcome)
 	return value_present(&outcome->value) ? blob_copy(outcome->value.text) : NULL;
 }
 
-static uint64_t with_jitter(const struct cache_stage *stage, struct async *async)
+bool cache_failed(const struct outcome *outcome)
 {
-	return stage->ttl - random_below(&async->random, stage->jitter + 1);
+	return outcome->status == STATUS_UNAVAILABLE || outcome->status == STATUS_INTERNAL ||
+	       outcome->status == STATUS_RESOURCE_EXHAUSTED ||
+	       outcome->status == STATUS_DEADLINE_EXCEEDED;
 }
 
-static void store(struct flight *flight)
+/* Each value's own: nothing is older than promised, and what came together ends apart. */
+static struct cache_ages ages_of(const struct cache_stage *stage, struct async *async)
+{
+	struct cache_ages ages = stage->ages;
+	ages.ttl -= random_below(&async->random, stage->jitter + 1);
+	ages.refresh_at = ages.ttl / 100 * stage->refresh_percent +
+			  ages.ttl % 100 * stage->refresh_percent / 100;
+	return ages;
+}
+
+static void store(struct flight *flight, struct blob *value, const struct cache_ages *ages)
+{
+	const struct miss_run *miss = flight_extra(flight);
+	struct cache *cache = miss->stage->cache;
+	cache->ops->put(cache, flight->entry.hash, flight->key, value, miss->began,
+			miss->run.async->now, ages);
+}
+
+static void store_value(struct flight *flight)
+{
+	const struct miss_run *miss = flight_extra(flight);
+	const struct cache_ages *kept = &miss->stage->ages;
+	struct blob *blob = NULL;
+	if (kept->ttl > 0 || kept->stale > 0 || kept->stale_if_error > 0)
+		blob = blob_of(&flight->outcome);
+	if (!blob)
+		return;
+	struct cache_ages ages = ages_of(miss->stage, miss->run.async);
+	store(flight, blob, &ages);
+	blob_unref(blob);
+}
+
+/* Nothing new has come, so what is there stays, and is left alone for a while. */
+static void hold_off(struct flight *flight)
+{
+	const struct miss_run *miss = flight_extra(flight);
+	struct cache *cache = miss->stage->cache;
+	cache->ops->hold_off(cache, flight->entry.hash, flight->key, miss->began,
+			miss->run.async->now + miss->stage->throttle);
+}
+
+static void on_end(struct flight *flight)
 {
 	struct miss_run *miss = flight_extra(flight);
-	if (scope_cancelled(&flight->scope))
-		return;
 	struct cache_stage *stage = miss->stage;
-	struct cache *cache = stage->cache;
-	struct async *async = miss->run.async;
 	const struct outcome *outcome = &flight->outcome;
-	const struct cache_ages missing = cache_ages_of_ttl(stage->missing_ttl);
-	if (outcome->status == STATUS_NOT_FOUND && stage->missing_ttl > 0) {
-		cache->ops->put(cache, flight->entry.hash, flight->key, NULL, miss->began,
-				async->now, &missing);
-	} else if (outcome->status == STATUS_OK && !outcome->partial && stage->ttl > 0) {
-		struct blob *blob = blob_of(outcome);
-		if (!blob)
-			return;
-		struct cache_ages ages = cache_ages_of_ttl(with_jitter(stage, async));
-		cache->ops->put(cache, flight->entry.hash, flight->key, blob, miss->began,
-				async->now, &ages);
-		blob_unref(blob);
+	bool held = cache_end_hold(flight);
+	/* What was cut off has not failed, unless it was for its time. */
+	if (scope_cancelled(&flight->scope) && flight->scope.reason != DEADLINE)
+		return;
+	if (outcome->status == STATUS_NOT_FOUND) {
+		const struct cache_ages missing = cache_ages_of_ttl(stage->missing_ttl);
+		store(flight, NULL, &missing);
+	} else if (outcome->status == STATUS_OK && !outcome->partial) {
+		store_value(flight);
+	} else if (outcome->partial || cache_failed(outcome)) {
+		stage->counts.refresh_failures += held;
+		hold_off(flight);
 	}
 }
 
@@ -73,12 +111,13 @@ static bool copy_values(const struct cache_stage *stage, struct stage_frame *fra
 	return true;
 }
 
-static bool init_miss_run(
-		struct flight *flight, struct cache_stage *stage, struct stage_frame *frame)
+static bool init_miss_run(struct flight *flight, struct stage_frame *frame, bool fresh)
 {
+	struct cache_stage *stage = cache_stage_of(frame);
 	struct miss_run *miss = flight_extra(flight);
 	struct arena *arena = &flight->arena;
 	miss->stage = stage;
+	link_init(&miss->background);
 	miss->began = stage->cache->ops->begin(stage->cache);
 	miss->run = (struct run){
 			.async = frame->run->async,
@@ -88,6 +127,7 @@ static bool init_miss_run(
 			.id = arena_copy(arena, frame->run->id),
 			.trace = frame->run->trace.data ? arena_copy(arena, frame->run->trace)
 							: (struct text){NULL, 0},
+			.fresh = fresh,
 	};
 	void *memory = arena_zalloc(arena, layout_size(&stage->miss.layout));
 	if (!memory || !miss->run.id.data)
@@ -96,31 +136,40 @@ static bool init_miss_run(
 	return copy_values(stage, frame, miss->run.root, arena);
 }
 
-struct flight *cache_fly(struct cache_frame *self, struct waiter *waiter)
+static struct flight *new_flight(struct cache_frame *self, enum cache_flying flying)
 {
-	struct cache_stage *stage = container_of(self->base.stage, struct cache_stage, stage);
-	struct async *async = self->base.run->async;
+	struct cache_stage *stage = cache_stage_of(&self->base);
 	const struct flight_plan plan = {
 			.hash = self->hash,
 			.key = self->key,
-			.ceiling = async->now + stage->ceiling,
+			.ceiling = self->base.run->async->now + stage->ceiling,
+			.apart = flying == FLY_APART ? self->base.frame.scope : NULL,
 			.extra = sizeof(struct miss_run),
-			.on_end = store,
+			.on_end = on_end,
 			.on_free = end_miss_run,
 	};
-	struct flight *flight = flight_new(&stage->flights, &plan);
+	return flight_new(&stage->flights, &plan);
+}
+
+bool cache_fly(struct cache_frame *self, struct flight_hold *hold, enum cache_flying flying)
+{
+	const struct cache_stage *stage = cache_stage_of(&self->base);
+	struct flight *flight = new_flight(self, flying);
 	if (!flight)
-		return NULL;
+		return false;
 	/* The waiter holds it before it starts, so that one that ends at once is still there to be
 	 * read. */
-	waiter_init(waiter, flight, &self->base.frame, self->base.frame.scope);
-	if (!init_miss_run(flight, stage, &self->base)) {
+	if (hold)
+		waiter_init(&hold->waiter, flight, &self->base.frame, hold->where);
+	if (!init_miss_run(flight, &self->base, flying == FLY_APART)) {
 		flight_drop(flight);
-		return flight;
+		return true;
 	}
+	if (flying == FLY_HELD)
+		cache_hold_open(flight);
 	struct miss_run *miss = flight_extra(flight);
 	struct stage_frame *work = stage_frame_init(stage->miss.steps, &miss->run, miss->run.root,
 			&flight->frame, &flight->scope);
 	flight_start(flight, &work->frame);
-	return flight;
+	return true;
 }

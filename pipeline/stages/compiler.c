@@ -101,17 +101,34 @@ static enum held key_holds(const struct template *key, const struct path *path)
 	return result;
 }
 
-/* Different requests may share a flight, and so it may read nothing in which they can differ. */
-static bool check_held(struct compiler *compiler, const struct template *key,
+static bool is_unkeyed(struct unkeyed *unkeyed, const struct path *path)
+{
+	bool found = false;
+	for (; unkeyed; unkeyed = unkeyed->next) {
+		if (!leads_to(unkeyed->path, path))
+			continue;
+		unkeyed->read = true;
+		found = true;
+	}
+	return found;
+}
+
+/* Different requests may share a flight, and so it may read nothing in which they can differ,
+ * unless it is said that this is meant. */
+static bool check_held(struct compiler *compiler, const struct level *level,
 		const struct path *path, struct place place)
 {
-	enum held held = key_holds(key, path);
+	enum held held = key_holds(level->key, path);
+	if (held != HELD && is_unkeyed(level->unkeyed, path))
+		return true;
 	if (held == HELD_NOT)
 		diag_error(compiler->diag, place,
 				"\"miss\" reads \"%.*s\", which \"key\" does not hold: requests "
 				"with other values "
-				"would share its answer; put ${%.*s} into the key",
-				TEXT_ARG(path->whole), TEXT_ARG(path->whole));
+				"would share its answer; put ${%.*s} into the key, or, if that is "
+				"meant, %.*s into \"unkeyed\"",
+				TEXT_ARG(path->whole), TEXT_ARG(path->whole),
+				TEXT_ARG(path->whole));
 	else if (held == HELD_WITH_OTHER_DEFAULT)
 		diag_error(compiler->diag, place,
 				"\"miss\" reads \"%.*s\" with another default than \"key\": they "
@@ -151,7 +168,7 @@ static bool bind(struct compiler *compiler, struct level *level, struct path *pa
 static bool capture(struct compiler *compiler, struct level *level, struct path *path,
 		struct place place)
 {
-	if (!check_held(compiler, level->key, path, place))
+	if (!check_held(compiler, level, path, place))
 		return false;
 	struct capture *at = level->captures;
 	while (at && !(text_equal(at->outer->whole, path->whole) && same_fallback(at->outer, path)))
@@ -249,10 +266,11 @@ struct template_map compile_templates(struct compiler *compiler, const struct op
 }
 
 struct miss compile_miss(struct compiler *compiler, const struct option_value *steps,
-		const struct template *key)
+		const struct template *key, struct unkeyed *unkeyed)
 {
 	struct level level = {.outer = compiler->level,
 			.key = key,
+			.unkeyed = unkeyed,
 			.pipeline = compiler->level->pipeline};
 	compiler->level = &level;
 	const struct stage *stage = compile_steps(compiler, steps, NULL);

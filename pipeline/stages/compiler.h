@@ -41,12 +41,15 @@ struct body_use {
 	struct place place;
 };
 
+struct unkeyed;
+
 /* An activation that is being laid out: of a pipeline, or of a cache's miss. */
 struct level {
 	struct level *outer; /* of a miss: where the cache stage stands */
 	struct layout layout;
 	struct name *names;	    /* that can be seen now, the nearest first */
-	const struct template *key; /* of a miss: the cache's key, as written */
+	const struct template *key; /* of a miss: the cache's key, as written, */
+	struct unkeyed *unkeyed;    /* and what it may read beside */
 	struct capture *captures;
 	struct body_use *uses;
 	const struct pipeline *pipeline;
@@ -76,9 +79,18 @@ struct miss {
 	const struct capture *captures;
 };
 
-/* Steps in an activation of their own, which read from outside only what key holds. */
+/* A path that a miss may read though the key does not hold it. */
+struct unkeyed {
+	struct unkeyed *next;
+	const struct path *path;
+	struct place place;
+	bool read;
+};
+
+/* Steps in an activation of their own, which read from outside only what key holds, and unkeyed
+ * (NULL: nothing). Of those it takes note which are read. */
 struct miss compile_miss(struct compiler *compiler, const struct option_value *steps,
-		const struct template *key);
+		const struct template *key, struct unkeyed *unkeyed);
 
 /* Whether what is compiled now is, at whatever depth, inside a miss. */
 bool compile_in_miss(const struct compiler *compiler);

@@ -143,6 +143,14 @@ struct pipelines *pipelines_compile(const struct option_map *map,
 	return context->diag->errors > errors ? drop(pipelines) : pipelines;
 }
 
+void pipelines_drain(const struct pipelines *pipelines)
+{
+	for (struct stage *stage = pipelines->stages; stage; stage = stage->next) {
+		if (stage->type->drain)
+			stage->type->drain(stage);
+	}
+}
+
 void pipelines_close(struct pipelines *pipelines, enum reason reason)
 {
 	scope_cancel(&pipelines->scope, reason);

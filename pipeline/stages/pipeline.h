@@ -87,6 +87,9 @@ extern const struct option pipeline_options[];
 struct pipelines *pipelines_compile(const struct option_map *map,
 		const struct stages_context *context, scope_idle_fn on_idle);
 
+/* Cancels the flights that nobody waits for, for DRAIN, and starts no more of them. Idempotent. */
+void pipelines_drain(const struct pipelines *pipelines);
+
 /* Cancels all flights, for good. on_idle comes when their work has ended. */
 void pipelines_close(struct pipelines *pipelines, enum reason reason);
 

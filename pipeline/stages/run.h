@@ -4,6 +4,7 @@
  * What stages see of the request that they run for; of a flight, which runs for many, they see the
  * same. Stages know no request and no client.
  */
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "pipeline/async/frame.h"
@@ -47,6 +48,7 @@ struct run {
 	struct text trace;   /* passed on to sources; absent: none */
 	const char *used_up; /* why what would wait, or start anything outside, is refused, such as
 				"too many requests in flight"; static; NULL: it is not */
+	bool fresh;	     /* what caches hold is not wanted */
 	struct stream_queue *parts; /* of PARTS_MAX struct part: where the answer may go as it
 				       comes; NULL: it is wanted whole */
 	struct activation *root;    /* of the pipeline, or of a cache's miss */

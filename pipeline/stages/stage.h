@@ -43,6 +43,8 @@ struct stage_type {
 	void (*compile)(struct compiler *compiler, struct stage *stage,
 			const struct option_map *options);
 	void (*free)(struct stage *stage); /* may be NULL */
+	/* Ends what goes on in the background, and starts no more of it. May be NULL. */
+	void (*drain)(struct stage *stage);
 	/* What its frame has run below it. NULL: stages of this type have nothing below. */
 	struct stage_below (*below)(const struct stage_frame *frame);
 	/* See pipeline_begin_read(); what the stage finds out it may leave in its frame, cleared

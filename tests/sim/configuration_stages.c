@@ -49,7 +49,7 @@ void writer_cache_head(struct writer *writer)
 		buffer_append_format(writer->yaml, ", jitter: %" PRIu64 "ms",
 				random_below(writer->random, ttl + 1));
 	if (most)
-		buffer_append_format(writer->yaml, ", waiters: %" PRIu64, most);
+		buffer_append_format(writer->yaml, ", waiters_in_all: %" PRIu64, most);
 	writer->shape->waiters = most ? most : writer->configuration->in_flight;
 	writer->shape->caches++;
 	writer->shape->missing_ttl = missing_ttl * WORLD_MS;

@@ -77,6 +77,7 @@ static void show(struct buffer *buffer, const struct option_value *value, enum o
 	case OPTION_DURATION:
 	case OPTION_SIZE:
 	case OPTION_NUMBER:
+	case OPTION_PERCENT:
 	case OPTION_BOOLEAN:
 		buffer_append_u64(buffer, value->number);
 		break;

@@ -82,6 +82,15 @@ static void numbers(void **state)
 	check_bad(scalar_number, bad, "a whole number such as 100");
 }
 
+static void percentages(void **state)
+{
+	static const struct good good[] = {{"0%", 0}, {"80%", 80}, {"100%", 100}, {NULL, 0}};
+	static const char *const bad[] = {"", "80", "%", "0.8", "1.5%", "-1%", "101%", "80 %",
+			"80%%", "99999999999999999999%", NULL};
+	check_good(scalar_percent, good);
+	check_bad(scalar_percent, bad, "a percentage such as 80%, up to 100%");
+}
+
 static void booleans(void **state)
 {
 	uint64_t number = 77;
@@ -113,6 +122,8 @@ static void shown_with_largest_whole_unit(void **state)
 	assert_string_equal(shown, "1536B");
 	scalar_show_size(16 << 20, shown);
 	assert_string_equal(shown, "16MiB");
+	scalar_show_percent(80, shown);
+	assert_string_equal(shown, "80%");
 }
 
 int main(void)
@@ -121,6 +132,7 @@ int main(void)
 			cmocka_unit_test(durations),
 			cmocka_unit_test(sizes),
 			cmocka_unit_test(numbers),
+			cmocka_unit_test(percentages),
 			cmocka_unit_test(booleans),
 			cmocka_unit_test(shown_with_largest_whole_unit),
 	};

@@ -165,8 +165,9 @@ static void test_stats_are_json(void **state)
 			"\"q\":{\"ended\":{\"OK\":1,\"DEADLINE_EXCEEDED\":1},",
 			"\"max\":3000}",
 			"\"q/"
-			"1.cache\":{\"hits\":0,\"missing\":0,\"misses\":1,\"joined\":0,\"flights\":"
-			"0,\"flown\":1,"
+			"1.cache\":{\"hits\":0,\"missing\":0,\"stale\":0,\"misses\":1,\"joined\":0,"
+			"\"fresh\":0,\"refreshes\":0,\"refresh_failures\":0,\"throttled\":0,"
+			"\"background\":0,\"flights\":0,\"flown\":1,"
 			"\"waiting\":0,\"waiting_highest\":1}",
 			"\"p/1.lookup\":{\"running\":1,",
 	};

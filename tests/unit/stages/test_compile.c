@@ -128,9 +128,52 @@ static void test_names(void **state)
 #define UNHELD(path)                                                                               \
 	"\"miss\" reads \"" path                                                                   \
 	"\", which \"key\" does not hold: requests with other values would share "                 \
-	"its answer; put ${" path "} into the key\n"
+	"its answer; put ${" path "} into the key, or, if that is meant, " path                    \
+	" into \"unkeyed\"\n"
 #define OTHER_DEFAULT(path)                                                                        \
 	"\"miss\" reads \"" path "\" with another default than \"key\": they must be the same\n"
+
+#define UNKEYED(paths, sql)                                                                        \
+	"    - cache: {in: hot, ttl: 1s, key: x, unkeyed: " paths ", miss: [" LOOK(sql) "]}\n"
+
+static void test_what_a_miss_may_read_unkeyed(void **state)
+{
+	static const struct written good[] = {
+			{P UNKEYED("a", "SELECT :a"), ""},
+			{P UNKEYED("[a, b]", "SELECT :a + :b"), ""},
+			{P "    - cache: {in: hot, ttl: 1s, key: '${a}', unkeyed: [b.c], miss: "
+			   "[fanout: "
+			   "{to: north, body: {x: '${a}', y: '${b.c.d}', z: '${b.c | 7}'}}]}\n",
+					""},
+			{P "    - cache: {in: hot, ttl: 1s, key: '${a}', unkeyed: [a], miss: "
+			   "[fanout: "
+			   "{to: north, body: {x: '${a | 7}'}}]}\n",
+					""},
+			{P UNKEYED("[a, @b]", "SELECT :a"),
+					"warning: \"miss\" reads no \"b\" that \"key\" does "
+					"not hold\n"},
+			{P CACHE("'${a}', unkeyed: @a", LOOK("SELECT :a")),
+					"warning: \"miss\" reads no \"a\" that \"key\" does "
+					"not hold\n"},
+			END,
+	};
+	static const struct written bad[] = {
+			{P UNKEYED("a", "@SELECT :b + :a"), UNHELD("b")},
+			{P UNKEYED("@a | 7", "SELECT :a"),
+					"expected a path without a default in \"unkeyed\"\n"},
+			{P "    - cache: {in: hot, ttl: 1s, key: '${a}', unkeyed: [b.c], miss: "
+			   "[fanout: "
+			   "{to: north, body: {x: @'${b}', y: '${b.c}'}}]}\n",
+					UNHELD("b")},
+			/* Each miss says for itself what it may read. */
+			{P "    - cache: {in: hot, ttl: 1s, key: x, miss: [cache: {in: cold, ttl: "
+			   "1s, key: y, unkeyed: b, miss: [" LOOK("@SELECT :b") "]}]}\n",
+					UNHELD("b")},
+			END,
+	};
+	taken(good);
+	refused(bad);
+}
 
 static void test_what_a_miss_reads(void **state)
 {
@@ -205,9 +248,20 @@ static void test_keys(void **state)
 			{P "    - cache: {in: hot, ttl: 1s, jitter: @2s, key: x, miss: [" UNUSED_SQL
 			   "]}\n",
 					"\"jitter\" is longer than \"ttl\"\n"},
-			{P "    - cache: {in: hot, ttl: 1s, @stale: 2s, key: x, miss: [" UNUSED_SQL
-			   "]}\n",
-					"\"stale\" is not in this version\n"},
+			{P "    - cache: {in: hot, ttl: 1s, waiters: @3, waiters_in_all: 2, key: "
+			   "x, miss: [" UNUSED_SQL "]}\n",
+					"\"waiters\" for one key are more than "
+					"\"waiters_in_all\"\n"},
+			{P "    - cache: {in: hot, ttl: 1s, refresh_at: @100%, key: x, miss: "
+			   "[" UNUSED_SQL "]}\n",
+					"\"refresh_at\": expected 1% to 99%, not 100%\n"},
+			{P "    - cache: {in: hot, ttl: 1s, refresh_at: @800ms, key: x, miss: "
+			   "[" UNUSED_SQL "]}\n",
+					"\"refresh_at\": expected a percentage such as 80%, up "
+					"to 100%, not \"800ms\"\n"},
+			{P "    - cache: {in: hot, ttl: 1s, background: @0, key: x, miss: "
+			   "[" UNUSED_SQL "]}\n",
+					"\"background\": expected at least 1, not 0\n"},
 			END,
 	};
 	static const struct written alike[] = {
@@ -304,16 +358,10 @@ static void test_conditions(void **state)
 					"\"steps\": expected at least 1 of them, not 0\n"},
 			{P CACHE("x", "when: {value: @'${x}', present: true, steps: [" UNUSED_SQL
 				      "]}"),
-					"\"miss\" reads \"x\", which \"key\" does not hold: "
-					"requests with "
-					"other values would share its answer; put ${x} into the "
-					"key\n"},
+					UNHELD("x")},
 			{P CACHE("'${x}'", "when: {value: '${x}', equals: @'${y}', steps: "
 					   "[" UNUSED_SQL "]}"),
-					"\"miss\" reads \"y\", which \"key\" does not hold: "
-					"requests with "
-					"other values would share its answer; put ${y} into the "
-					"key\n"},
+					UNHELD("y")},
 			{WHEN("{value: 1, present: true, steps: [{" UNUSED_SQL
 			      ", as: v}]}") "    - lookup: {in: catalog, query: @'SELECT :v'}\n"
 					    "    takes: {x: string}\n",
@@ -448,6 +496,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 			cmocka_unit_test(test_names),
 			cmocka_unit_test(test_what_a_miss_reads),
+			cmocka_unit_test(test_what_a_miss_may_read_unkeyed),
 			cmocka_unit_test(test_keys),
 			cmocka_unit_test(test_resources),
 			cmocka_unit_test(test_conditions),

@@ -238,9 +238,24 @@ static void test_a_child_that_was_given_all_of_it_may_say_so(void **state)
 	assert_int_equal(world.north.source.stats.asked, 2);
 }
 
-static void test_waiters_are_bounded_for_a_key_and_in_all(void **state)
+static void test_waiters_are_bounded_for_a_key(void **state)
 {
 	load_with("", ", waiters: 2");
+	struct trial *first = start("p", BODY, 1000);
+	struct trial *second = start("p", BODY, 1000);
+	expect(start("p", BODY, 1000),
+			"RESOURCE_EXHAUSTED {\"error\":\"too many wait\"" AT_CACHE "}");
+	struct trial *other = start("p", OTHER, 1000);
+	row(0, "1");
+	row(0, "2");
+	expect(first, "OK cache=miss 1");
+	expect(second, "OK cache=joined 1");
+	expect(other, "OK cache=miss 2");
+}
+
+static void test_waiters_are_bounded_in_all(void **state)
+{
+	load_with("", ", waiters_in_all: 2");
 	struct trial *first = start("p", BODY, 1000);
 	struct trial *second = start("p", BODY, 1000);
 	expect(start("p", BODY, 1000),
@@ -317,7 +332,8 @@ int main(void)
 			stage_test(test_who_can_wait_longer_flies_once_more_and_no_more),
 			stage_test(test_the_own_deadline_holds_in_the_second_flight_too),
 			stage_test(test_a_child_that_was_given_all_of_it_may_say_so),
-			stage_test(test_waiters_are_bounded_for_a_key_and_in_all),
+			stage_test(test_waiters_are_bounded_for_a_key),
+			stage_test(test_waiters_are_bounded_in_all),
 			stage_test(test_a_crowd_is_woken_in_several_turns),
 			stage_test(test_a_flight_may_wait_for_another),
 			stage_test(test_closing_the_pipelines_ends_all_flights),

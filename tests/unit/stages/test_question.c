@@ -99,7 +99,9 @@ static void test_inside_a_miss(void **state)
 			"not "
 			"fit here\n"
 			"3:17: \"miss\" reads \"lang\", which \"key\" does not hold: requests with "
-			"other values would share its answer; put ${lang} into the key\n");
+			"other values would share its answer; put ${lang} into the key, or, if "
+			"that is "
+			"meant, lang into \"unkeyed\"\n");
 }
 
 static void test_in_a_flight(void **state)
