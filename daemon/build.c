@@ -5,7 +5,9 @@
  */
 #include "daemon/build.h"
 
+#include "pipeline/async/async.h"
 #include "pipeline/drivers/driver.h"
+#include "pipeline/requests/record_feed.h"
 #include "pipeline/stages/pipeline.h"
 
 bool build_read(struct build *build, const char *path)
@@ -78,6 +80,10 @@ bool build_compile(struct build *build, struct async *async, struct engine *engi
 			.user = build,
 	};
 	build->pipelines = pipelines_compile(build->config.pipelines, &stages, on_flights_idle);
+	build->feeds = record_feeds_compile(build->config.feeds, build->config.pipelines,
+			&async->random, &build->arena, &build->diag);
+	if (build->feeds && build->pipelines)
+		record_feeds_attach(build->feeds, build->pipelines);
 	return build->diag.errors == 0;
 }
 
@@ -89,6 +95,8 @@ void build_say(struct build *build)
 
 void build_deinit(struct build *build)
 {
+	record_feeds_close(build->feeds);
+	build->feeds = NULL;
 	if (build->pipelines)
 		pipelines_free(build->pipelines);
 	build->pipelines = NULL;

@@ -13,6 +13,7 @@ struct async;
 struct driver_context;
 struct engine;
 struct pipelines;
+struct record_feeds;
 
 struct build {
 	struct arena arena; /* of everything that the file said */
@@ -20,6 +21,7 @@ struct build {
 	struct config config;
 	struct resources resources;
 	struct pipelines *pipelines;
+	struct record_feeds *feeds; /* attached to the pipelines */
 };
 
 /* Reads the file at path. False: see diag. build_deinit() is due either way. */

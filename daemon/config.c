@@ -10,6 +10,7 @@
 #include "conf/conf.h"
 #include "pipeline/base/arena.h"
 #include "pipeline/drivers/driver.h"
+#include "pipeline/requests/record_feed.h"
 #include "pipeline/stages/pipeline.h"
 
 static const struct option telemetry_options[] = {
@@ -24,6 +25,11 @@ static const struct option telemetry_options[] = {
 				.fallback = "1s",
 				.min = 10000000,
 				.help = "how often `stats` is published"},
+		{.key = "feeds",
+				.kind = OPTION_NAMED,
+				.table = record_feed_options,
+				.max = 100,
+				.help = "by name: what else is told of requests"},
 		{.key = NULL},
 };
 
@@ -224,6 +230,7 @@ static void read_telemetry(struct config *config, const struct option_value *tel
 	config->publish = publish->text.data;
 	config->publish_place = publish->place;
 	config->publish_every = option_number(telemetry->map, "every");
+	config->feeds = option_get(telemetry->map, "feeds")->map;
 }
 
 bool config_read(struct config *config, const char *path, struct arena *arena, struct diag *diag)

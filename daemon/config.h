@@ -20,7 +20,8 @@ struct config {
 	struct place listen_place;
 	const char *publish; /* NULL: no telemetry */
 	struct place publish_place;
-	uint64_t publish_every; /* durations, in nanoseconds */
+	uint64_t publish_every;		/* durations, in nanoseconds */
+	const struct option_map *feeds; /* NULL: there are none */
 	uint64_t drain;
 	uint64_t start_timeout;
 	struct engine_limits limits;

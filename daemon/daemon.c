@@ -277,7 +277,8 @@ static bool put_together(struct daemon *daemon)
 	}
 	build_say(&daemon->build); /* warnings */
 	engine_use(daemon->engine, daemon->build.pipelines, 1);
-	return feed_use(daemon->feed, daemon->build.pipelines) == 0 || out_of_memory();
+	return feed_use(daemon->feed, daemon->build.pipelines, daemon->build.feeds) == 0 ||
+	       out_of_memory();
 }
 
 static bool set_timers(struct daemon *daemon)

@@ -19,10 +19,11 @@
 #include <stdlib.h>
 #include <time.h>
 
-#include "daemon/feed_record.h"
 #include "daemon/feed_topics.h"
 #include "pipeline/base/log.h"
 #include "pipeline/loop/zsocket.h"
+#include "pipeline/requests/record_feed.h"
+#include "pipeline/requests/record_members.h"
 #include "pipeline/stages/pipeline.h"
 #include "pipeline/wire/status.h"
 
@@ -45,6 +46,7 @@ struct feed {
 	struct topic *unnamed; /* `request.-.STATUS`, by status */
 	struct topic *named;   /* `request.PIPELINE.STATUS`, by pipeline and status */
 	struct topic *stats;
+	const struct record_feeds *feeds;
 	struct buffer event; /* while it is written; keeps its memory */
 	uint64_t boot;
 	uint64_t dropped;
@@ -179,7 +181,23 @@ const char *feed_endpoint(const struct feed *feed)
 	return feed ? feed->endpoint : NULL;
 }
 
-int feed_use(struct feed *feed, const struct pipelines *pipelines)
+static int add_feeds(struct feed *feed, struct record_feeds *feeds)
+{
+	struct topic *topics = topics_alloc(&feed->topics, feeds->count);
+	if (!topics)
+		return -ENOMEM;
+	for (size_t i = 0; i < feeds->count; i++) {
+		struct text name = arena_copy(&feed->topics.arena, feeds->all[i].topic);
+		if (!name.data)
+			return -ENOMEM;
+		topics_add(&feed->topics, &topics[i], name);
+		feeds->all[i].user = &topics[i];
+	}
+	feed->feeds = feeds;
+	return 0;
+}
+
+int feed_use(struct feed *feed, const struct pipelines *pipelines, struct record_feeds *feeds)
 {
 	if (!feed)
 		return 0;
@@ -193,7 +211,7 @@ int feed_use(struct feed *feed, const struct pipelines *pipelines)
 			return error;
 	}
 	feed->named = named;
-	return 0;
+	return add_feeds(feed, feeds);
 }
 
 /* ---- events */
@@ -229,6 +247,25 @@ static void publish(struct feed *feed, const struct topic *topic)
 		feed->dropped++;
 }
 
+static void publish_record(
+		struct feed *feed, const struct topic *topic, const struct record *record)
+{
+	struct buffer *buffer = begin(feed, topic);
+	for (const struct record_member *member = record_members; member->name; member++)
+		record_member_write(member, buffer, record);
+	publish(feed, topic);
+}
+
+static void tell(void *user, const struct feed_event *event)
+{
+	struct feed *feed = user;
+	struct topic *topic = event->feed->user;
+	if (!topic_count(topic))
+		return;
+	feed_event_write(event, begin(feed, topic));
+	publish(feed, topic);
+}
+
 void feed_request(struct feed *feed, const struct record *record)
 {
 	if (!feed)
@@ -237,10 +274,10 @@ void feed_request(struct feed *feed, const struct record *record)
 	assert(!pipeline || feed->named);
 	struct topic *row = pipeline ? &feed->named[pipeline->index * STATUS_COUNT] : feed->unnamed;
 	struct topic *topic = &row[record->status];
-	if (!topic_count(topic))
-		return;
-	feed_write_record(begin(feed, topic), record);
-	publish(feed, topic);
+	if (topic_count(topic))
+		publish_record(feed, topic, record);
+	if (feed->feeds)
+		record_feeds_see(feed->feeds, record, tell, feed);
 }
 
 /* Events of the daemon are rare, and their names few and our own. NULL when memory is out. */

@@ -16,6 +16,7 @@ struct feed;
 struct log_field;
 struct loop;
 struct pipelines;
+struct record_feeds;
 
 /*
  * Binds to endpoint. boot is a random number, said in every event. NULL and *ret_error (-errno)
@@ -31,11 +32,11 @@ void feed_free(struct feed *feed);
 /* The endpoint as bound (a wildcard port is known then). */
 const char *feed_endpoint(const struct feed *feed);
 
-/* The pipelines whose requests are told of: their topics get their counters. Called once, before
- * the first request. 0 or -ENOMEM. */
-int feed_use(struct feed *feed, const struct pipelines *pipelines);
+/* The pipelines whose requests are told of, and the feeds (borrowed) that are told, too: their
+ * topics get their counters. Called once, before the first request. 0 or -ENOMEM. */
+int feed_use(struct feed *feed, const struct pipelines *pipelines, struct record_feeds *feeds);
 
-/* `request.PIPELINE.STATUS` */
+/* `request.PIPELINE.STATUS`, and what it makes in feeds: `feed.NAME`, `outlier.NAME`. */
 void feed_request(struct feed *feed, const struct record *record);
 
 /* `daemon.EVENT`, with these members; a field's value is a string. fields ends with a NULL key. */

@@ -374,4 +374,5 @@ const struct stage_type fanout_type = {
 		.frame_size = sizeof(struct fanout_frame),
 		.ops = {.start = fanout_start, .resume = fanout_resume},
 		.compile = fanout_compile,
+		.asks = fanout_asks,
 };

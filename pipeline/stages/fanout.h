@@ -7,7 +7,7 @@
  *
  * fanout.c asks; fanout_each.c takes `each` apart; fanout_best.c tells which answer is the best;
  * fanout_reply.c makes one outcome of what came; fanout_parts.c gives it piece by piece, where it
- * is wanted so.
+ * is wanted so; fanout_asks.c tells what became of each ask.
  */
 #include "pipeline/async/gather.h"
 #include "pipeline/stages/question.h"
@@ -93,6 +93,9 @@ void fanout_best_judge(struct gather *gather, struct outcome *outcome);
 /* The branch with the best answer, of equal ones the first; NULL: none is good. */
 const struct branch *fanout_best_branch(
 		const struct fanout_frame *frame, const struct group *group);
+
+/* fanout_asks.c */
+void fanout_asks(const struct stage_frame *frame, ask_visit_fn visit, void *user);
 
 /* fanout.c */
 /* What a group needs before it is asked for, in arena. False: the frame's outcome says why not. */

@@ -20,6 +20,7 @@ struct async;
 struct buffer;
 struct cache;
 struct database;
+struct feed_row;
 struct run;
 struct source;
 struct stage;
@@ -50,6 +51,7 @@ struct pipeline {
 	struct layout layout;
 	unsigned depth;
 	struct pipeline_stats stats;
+	const struct feed_row *feeds; /* who sees its requests at their end; NULL: nobody */
 };
 
 /* What compiling needs from outside. All borrowed for as long as the pipelines live. */

@@ -30,6 +30,13 @@ struct stage_frame *stage_frame_init(const struct stage *stage, struct run *run,
 	return frame;
 }
 
+const char *ask_end_name(enum ask_end end)
+{
+	static const char *const names[] = {
+			"-", "won", "beaten", "failed", "timeout", "lost", "cut"};
+	return names[end];
+}
+
 enum progress stage_start(const struct stage *stage, struct run *run, struct activation *activation,
 		struct frame *parent, struct scope *scope)
 {

@@ -31,6 +31,22 @@ struct stage_below {
 	uint64_t flight;
 };
 
+/* How an ask of a source stands. WON: its answer is of use. BEATEN: it was a good one, and
+ * another was better. LOST: it was not needed any more. CUT: from above. */
+enum ask_end { ASK_OPEN, ASK_WON, ASK_BEATEN, ASK_FAILED, ASK_TIMEOUT, ASK_LOST, ASK_CUT };
+
+/* An ask of a source, as it stands. */
+struct ask_told {
+	struct text source;  /* its name, as a JSON string */
+	struct text element; /* that it was asked for, as a JSON string; absent: for no one */
+	uint64_t asked;
+	uint64_t ended; /* 0: not yet */
+	enum ask_end end;
+	enum status status; /* of its answer, where it is WON, BEATEN or FAILED */
+};
+
+typedef void (*ask_visit_fn)(void *user, const struct ask_told *told);
+
 struct stage_type {
 	const char *name;
 	const char *help;
@@ -47,6 +63,9 @@ struct stage_type {
 	void (*drain)(struct stage *stage);
 	/* What its frame has run below it. NULL: stages of this type have nothing below. */
 	struct stage_below (*below)(const struct stage_frame *frame);
+	/* Hands out what its frame has asked of sources, as it stands, in the order of
+	 * the file. NULL: it asks none. */
+	void (*asks)(const struct stage_frame *frame, ask_visit_fn visit, void *user);
 	/* See pipeline_begin_read(); what the stage finds out it may leave in its frame, cleared
 	 * before, for start(). May be NULL. */
 	void (*begin_read)(const struct stage *stage, struct run *run,
@@ -79,6 +98,9 @@ struct stage_frame *stage_frame_of(const struct activation *activation, const st
 /* Makes that frame, to be started. */
 struct stage_frame *stage_frame_init(const struct stage *stage, struct run *run,
 		struct activation *activation, struct frame *parent, struct scope *scope);
+
+/* "won", …; "-" for an open one. */
+const char *ask_end_name(enum ask_end end);
 
 /* Makes the frame and starts it. With DONE, stage_outcome() has it. */
 enum progress stage_start(const struct stage *stage, struct run *run, struct activation *activation,

@@ -23,7 +23,7 @@ def check(path):
 def test_the_examples(stack):
     examples = sorted((CONF / "examples").iterdir())
     equal([path.name for path in examples],
-          ["demo.yaml", "edge.yaml", "product.yaml", "smallest.yaml", "streaming.yaml"])
+          ["demo.yaml", "edge.yaml", "outlier.yaml", "product.yaml", "smallest.yaml", "streaming.yaml"])
     for path in examples:
         check(path)
 

@@ -93,16 +93,21 @@ static void write_stage(void *user, const struct stage_frame *frame, uint64_t fl
 		buffer_append_format(buffer, " flight=%" PRIu64, flight);
 }
 
-static void observe(void *user, const struct record *record)
+static void on_feed(void *user, const struct feed_event *event)
 {
 	struct harness *harness = user;
-	struct buffer *buffer = &harness->record;
 	const struct watch *watch = harness->world.watch;
-	harness->observed++;
-	if (watch && watch->request_ended) {
-		watch->request_ended(watch->user, record);
+	if (watch && watch->feed_told) {
+		watch->feed_told(watch->user, event);
 		return;
 	}
+	buffer_append(&harness->told, event->feed->topic);
+	feed_event_write(event, &harness->told);
+	buffer_append_char(&harness->told, '\n');
+}
+
+static void write_record(struct buffer *buffer, const struct record *record)
+{
 	buffer_clear(buffer);
 	buffer_append(buffer, record->pipeline ? record->pipeline->name : TEXT("-"));
 	buffer_append_char(buffer, ' ');
@@ -117,6 +122,18 @@ static void observe(void *user, const struct record *record)
 		buffer_append_format(buffer, " trace=%.*s", TEXT_ARG(record->trace));
 	if (record->run)
 		pipeline_visit(record->pipeline, record->run->root, write_stage, buffer);
+}
+
+static void observe(void *user, const struct record *record)
+{
+	struct harness *harness = user;
+	const struct watch *watch = harness->world.watch;
+	harness->observed++;
+	if (watch && watch->request_ended)
+		watch->request_ended(watch->user, record);
+	else
+		write_record(&harness->record, record);
+	record_feeds_see(harness->feeds, record, on_feed, harness);
 }
 
 static void stalled(void *user, void *connection, uint64_t client)
@@ -175,6 +192,20 @@ void harness_init(struct harness *harness)
 				    }};
 	world_init_clock(&harness->world);
 	buffer_init(&harness->record);
+	buffer_init(&harness->told);
+}
+
+static bool compile_feeds(struct harness *harness)
+{
+	struct world *world = &harness->world;
+	const struct option_map *telemetry = option_get(world->configuration, "telemetry")->map;
+	harness->feeds = record_feeds_compile(option_get(telemetry, "feeds")->map,
+			option_get(world->configuration, "pipelines")->map, &world->async.random,
+			&world->arena, &world->diag);
+	if (!harness->feeds || world->diag.errors > 0)
+		return false;
+	record_feeds_attach(harness->feeds, world->pipelines);
+	return true;
 }
 
 bool harness_load(struct harness *harness, const char *yaml)
@@ -182,6 +213,7 @@ bool harness_load(struct harness *harness, const char *yaml)
 	struct world *world = &harness->world;
 	const struct engine_ops ops = {
 			reserve, send_reply, discard, harness, observe, stalled, harness};
+	world->feeds = record_feed_options;
 	if (!world_read(world, yaml))
 		return false;
 	read_limits(&harness->limits, option_get(world->configuration, "limits")->map);
@@ -192,7 +224,7 @@ bool harness_load(struct harness *harness, const char *yaml)
 	if (!harness->engine ||
 			!world_init(world, engine_account(harness->engine),
 					engine_arenas(harness->engine)) ||
-			!world_compile(world))
+			!world_compile(world) || !compile_feeds(harness))
 		return false;
 	engine_use(harness->engine, world->pipelines, 1);
 	return true;
@@ -291,6 +323,15 @@ const char *harness_record(struct harness *harness)
 	return buffer_text(&harness->record).data;
 }
 
+const char *harness_told(struct harness *harness)
+{
+	static char told[65536];
+	struct text text = buffer_text(&harness->told);
+	(void)snprintf(told, sizeof(told), "%.*s", TEXT_ARG(text));
+	buffer_clear(&harness->told);
+	return told;
+}
+
 static bool holds(bool condition, const char *what)
 {
 	if (!condition)
@@ -318,8 +359,10 @@ bool harness_deinit(struct harness *harness)
 		peer_leave(&harness->peers[i]);
 		buffer_deinit(&harness->peers[i].replies);
 	}
+	record_feeds_close(harness->feeds);
 	bool clean = world_deinit(&harness->world) && engine_is_clean(harness);
 	buffer_deinit(&harness->record);
+	buffer_deinit(&harness->told);
 	if (clean)
 		engine_free(harness->engine);
 	return clean;

@@ -10,6 +10,7 @@
 
 #include "pipeline/base/buffer.h"
 #include "pipeline/requests/engine.h"
+#include "pipeline/requests/record_feed.h"
 #include "tests/sim/world.h"
 
 #define PEERS_MAX    256
@@ -41,6 +42,8 @@ struct harness {
 	void (*before_reply)(void); /* called when the engine wants room for one; may be NULL */
 	size_t observed;
 	struct buffer record; /* the latest: see harness_record() */
+	struct record_feeds *feeds;
+	struct buffer told; /* by them, since the last harness_told() */
 };
 
 void harness_init(struct harness *harness);
@@ -78,6 +81,9 @@ void harness_flush(struct harness *harness);
  * it has not.
  */
 const char *harness_record(struct harness *harness);
+
+/* What feeds have told since the last time, a line each: `TOPIC,"MEMBER":VALUE…`. */
+const char *harness_told(struct harness *harness);
 
 /*
  * Ends all that still goes on, and frees everything. False if anything is left then, or if what was

@@ -6,6 +6,7 @@
  */
 #include "pipeline/base/text.h"
 
+struct feed_event;
 struct peer;
 struct record;
 struct scripted_ask;
@@ -24,6 +25,7 @@ struct watch {
 	void (*reply_gone)(void *user, struct peer *peer, struct text reply);
 	void (*reply_discarded)(void *user, struct peer *peer, struct text reply);
 	void (*request_ended)(void *user, const struct record *record);
+	void (*feed_told)(void *user, const struct feed_event *event); /* after that */
 	void (*peer_stalled)(void *user, struct peer *peer);
 	void *user;
 };

@@ -64,7 +64,16 @@ static const struct option sources_options[] = {
 		{.key = NULL},
 };
 
+static const struct option nothing[] = {{.key = NULL}};
+
+/* What telemetry may be told of requests is known to who makes some: world.telemetry. */
+static struct option telemetry_options[] = {
+		{.key = "feeds", .kind = OPTION_NAMED, .table = nothing},
+		{.key = NULL},
+};
+
 static const struct option root_options[] = {
+		{.key = "telemetry", .kind = OPTION_MAP, .table = telemetry_options},
 		{.key = "limits", .kind = OPTION_MAP, .table = limits_options},
 		{.key = "caches", .kind = OPTION_MAP, .table = caches_options},
 		{.key = "databases", .kind = OPTION_MAP, .table = databases_options},
@@ -196,6 +205,7 @@ bool world_init(struct world *world, struct account *account, struct arena_pool 
 
 bool world_read(struct world *world, const char *yaml)
 {
+	telemetry_options[0].table = world->feeds ? world->feeds : nothing;
 	world->configuration =
 			conf_read("test", text_of(yaml), root_options, &world->arena, &world->diag);
 	return world->configuration != NULL;

@@ -3,7 +3,8 @@
 /*
  * What pipelines stand on, without anything real: a clock that only moves when it is told to, two
  * databases, two caches and four sources. The configuration's YAML holds `pipelines`, and where
- * something else than usual is wanted `limits`, `caches`, `databases`, `sources` and `drain`.
+ * something else than usual is wanted `limits`, `caches`, `databases`, `sources`, `telemetry` and
+ * `drain`.
  */
 #include <stdbool.h>
 #include <stdint.h>
@@ -32,6 +33,7 @@ struct world {
 	 * is out, and the real one is freed. */
 	struct cache *(*wrap_cache)(void *user, struct cache *cache);
 	void *wrap_user;
+	const struct option *feeds;	  /* the table of `telemetry.feeds`; NULL: there are none */
 	const struct watch *watch;	  /* told of jobs and asks; may be NULL */
 	struct scripted_database catalog; /* 4 connections unless `databases` says otherwise */
 	struct scripted_database ledger;  /* 1 connection, likewise */

@@ -99,7 +99,7 @@ static void read_frame(void *subscriber, char *room, size_t size, bool more)
 	assert_int_equal(is_more, more);
 }
 
-void feed_read(void *subscriber, struct feed_event *event)
+void feed_read(void *subscriber, struct published *event)
 {
 	int size = 0;
 	read_frame(subscriber, event->topic, sizeof(event->topic), true);
@@ -113,7 +113,7 @@ void feed_read(void *subscriber, struct feed_event *event)
 
 void feed_expect(void *subscriber, const char *topic, uint64_t seq, const char *rest)
 {
-	struct feed_event event;
+	struct published event;
 	feed_read(subscriber, &event);
 	assert_string_equal(event.topic, topic);
 	assert_int_equal(event.seq, seq);

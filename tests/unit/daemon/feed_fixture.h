@@ -21,7 +21,7 @@ struct feed_fixture {
 };
 
 /* An event as a subscriber got it: `{"seq":SEQ,"boot":"BOOT","t":T` and the rest. */
-struct feed_event {
+struct published {
 	char topic[128];
 	char body[16384];
 	uint64_t seq;
@@ -49,7 +49,7 @@ void feed_unsubscribe(struct feed_fixture *f, void *subscriber, const char *pref
 void feed_run_until_stats(struct feed_fixture *f, bool wanted);
 
 /* The next event. */
-void feed_read(void *subscriber, struct feed_event *event);
+void feed_read(void *subscriber, struct published *event);
 
 /* The next event is this one, whenever it was. */
 void feed_expect(void *subscriber, const char *topic, uint64_t seq, const char *rest);

@@ -15,6 +15,7 @@
 #include "daemon/feed_topics.h"
 #include "pipeline/base/log.h"
 #include "pipeline/loop/zsocket.h"
+#include "pipeline/requests/record_feed.h"
 #include "pipeline/stages/pipeline.h"
 #include "tests/unit/allocations.h"
 #include "tests/unit/daemon/feed_fixture.h"
@@ -28,6 +29,7 @@ struct test {
 	struct feed_fixture f;
 	struct pipeline all[2];
 	struct pipelines pipelines;
+	struct record_feeds feeds; /* none */
 	void *subscriber;
 	void *other;	    /* a second one */
 	struct zsocket raw; /* one that may send anything, on the same loop */
@@ -42,7 +44,7 @@ static int set_up(void **state)
 	test->all[1] = (struct pipeline){.name = TEXT("offer"), .index = 1};
 	test->pipelines = (struct pipelines){.all = test->all, .count = 2};
 	feed_fixture_init(&test->f);
-	assert_int_equal(feed_use(test->f.feed, &test->pipelines), 0);
+	assert_int_equal(feed_use(test->f.feed, &test->pipelines, &test->feeds), 0);
 	test->subscriber = feed_subscriber(&test->f);
 	*state = test;
 	return 0;
@@ -107,7 +109,7 @@ static void test_no_feed_takes_everything(void **state)
 	feed_daemon(NULL, "ready", NO_FIELDS);
 	feed_daemon_members(NULL, "stopped", TEXT(""));
 	feed_stats(NULL, TEXT(""));
-	assert_int_equal(feed_use(NULL, NULL), 0);
+	assert_int_equal(feed_use(NULL, NULL, NULL), 0);
 	assert_null(feed_endpoint(NULL));
 	assert_false(feed_wants_stats(NULL));
 	assert_int_equal(feed_dropped(NULL), 0);
@@ -131,7 +133,7 @@ static void publish_all(struct test *test)
 
 static void expect_topics(void *subscriber, const char *const *topics)
 {
-	struct feed_event event;
+	struct published event;
 	for (; *topics; topics++) {
 		feed_read(subscriber, &event);
 		assert_string_equal(event.topic, *topics);
@@ -367,7 +369,7 @@ static void test_seq_counts_what_nobody_wanted(void **state)
 	feed_stats(test->f.feed, TEXT("\"read\":9"));
 	const uint64_t expected[] = {6, 2, 1, 2, 2};
 	for (size_t i = 0; i < sizeof(expected) / sizeof(expected[0]); i++) {
-		struct feed_event event;
+		struct published event;
 		feed_read(test->subscriber, &event);
 		assert_int_equal(event.seq, expected[i]);
 	}
@@ -418,7 +420,7 @@ static uint64_t wall_clock_us(void)
 static void test_t_is_when_it_was_written(void **state)
 {
 	struct test *test = *state;
-	struct feed_event event;
+	struct published event;
 	feed_subscribe(&test->f, test->subscriber, "daemon.");
 	uint64_t before = wall_clock_us();
 	tell(test, "ready");
@@ -437,7 +439,7 @@ static void test_a_slow_subscriber_sees_a_gap(void **state)
 	static char members[BIG_SIZE];
 	int size = snprintf(members, sizeof(members), "\"big\":\"%*s\"", BIG_SIZE - 100, "");
 	uint64_t seen = 0, gaps = 0;
-	struct feed_event event;
+	struct published event;
 	feed_subscribe(&test->f, test->subscriber, "daemon.");
 	for (int i = 0; i < BIG_COUNT; i++)
 		feed_daemon_members(test->f.feed, "big", (struct text){members, (size_t)size});
@@ -477,7 +479,7 @@ static void test_without_memory_an_event_is_dropped_and_the_next_is_not(void **s
 		assert_int_equal(feed_dropped(test->f.feed), i + 1);
 	}
 	end_request(test, &test->all[0], STATUS_OK);
-	struct feed_event event;
+	struct published event;
 	feed_read(test->subscriber, &event);
 	assert_int_equal(event.seq, 3);
 }
@@ -491,7 +493,7 @@ static void test_a_start_without_memory(void **state)
 		int error = 0;
 		allocations_fail_after(failures);
 		feed = feed_new(&test->f.loop.loop, test->f.zmq, "tcp://127.0.0.1:*", 1, &error);
-		if (feed && feed_use(feed, &test->pipelines) < 0) {
+		if (feed && feed_use(feed, &test->pipelines, &test->feeds) < 0) {
 			feed_free(feed);
 			feed = NULL;
 			error = -ENOMEM;

@@ -3,7 +3,7 @@
  * What a real engine tells of requests, as subscribers read it. The engine's clock is the test's,
  * so times are exact.
  */
-#include "daemon/feed_record.h"
+#include "pipeline/requests/record_members.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -19,6 +19,7 @@
 #include "pipeline/base/diag.h"
 #include "pipeline/base/log.h"
 #include "pipeline/requests/engine.h"
+#include "pipeline/requests/record_feed.h"
 #include "pipeline/resources/memory_cache.h"
 #include "pipeline/resources/source.h"
 #include "pipeline/stages/pipeline.h"
@@ -40,9 +41,13 @@ static const char pipelines_yaml[] = "pipelines:\n"
 				     "            - fanout: {to: north, body: {sku: \"${sku}\"}}\n"
 				     "  offer:\n"
 				     "    steps:\n"
-				     "      - timeout: {after: 20ms, steps: [{call: product}]}\n";
+				     "      - timeout: {after: 20ms, steps: [{call: product}]}\n"
+				     "feeds:\n"
+				     "  slow: {where: {us: {above: 2999}}, select: [id, us]}\n"
+				     "  odd: {outlier: {field: us, warmup: 3}, select: [id]}\n";
 
 static const struct option root_options[] = {
+		{.key = "feeds", .kind = OPTION_NAMED, .table = record_feed_options},
 		{.key = "pipelines",
 				.kind = OPTION_NAMED,
 				.required = true,
@@ -59,6 +64,7 @@ struct test {
 	struct cache *cache;
 	struct source source;
 	struct pipelines *pipelines;
+	struct record_feeds *feeds;
 	struct ask *ask; /* what north was asked last */
 	void *subscriber;
 	size_t reply_size; /* of the last reply */
@@ -195,8 +201,12 @@ static void compile(struct test *test)
 			.user = test,
 	};
 	test->pipelines = pipelines_compile(option_get(root, "pipelines")->map, &context, NULL);
+	test->feeds = record_feeds_compile(option_get(root, "feeds")->map,
+			option_get(root, "pipelines")->map, &test->async.random, &test->arena,
+			&diag);
 	diag_print(&diag, stderr);
 	assert_int_equal(diag.errors, 0);
+	record_feeds_attach(test->feeds, test->pipelines);
 }
 
 static int set_up(void **state)
@@ -221,7 +231,7 @@ static int set_up(void **state)
 	};
 	compile(test);
 	engine_use(test->engine, test->pipelines, GENERATION);
-	assert_int_equal(feed_use(test->f.feed, test->pipelines), 0);
+	assert_int_equal(feed_use(test->f.feed, test->pipelines, test->feeds), 0);
 	test->client = client_open(test->engine, test);
 	test->subscriber = feed_subscriber(&test->f);
 	feed_subscribe(&test->f, test->subscriber, "request.");
@@ -236,6 +246,7 @@ static int tear_down(void **state)
 	pipelines_close(test->pipelines, DRAIN);
 	runner_drain(&test->async.runner, SIZE_MAX);
 	assert_true(engine_idle(test->engine));
+	record_feeds_close(test->feeds);
 	pipelines_free(test->pipelines);
 	test->cache->ops->free(test->cache);
 	engine_free(test->engine);
@@ -295,6 +306,9 @@ static void test_a_miss_and_its_flight(void **state)
 			",\"stages\":[{\"path\":\"product/1.cache\",\"us\":3000"
 			",\"status\":\"OK\"},{\"path\":\"product/1.cache/1.fanout\""
 			",\"us\":3000,\"status\":\"OK\",\"flight\":1}]"
+			",\"sources\":[{\"stage\":\"product/1.cache/1.fanout\""
+			",\"source\":\"north\",\"element\":null,\"us\":3000"
+			",\"end\":\"won\",\"status\":\"OK\",\"flight\":1}]"
 			",\"cache\":\"miss\",\"bytes_in\":44,\"bytes_out\":%zu"
 			",\"parts\":0,\"losers\":0,\"wasted_us\":0"
 			",\"generation\":7,\"trace\":\"00-ab-cd-01\"}",
@@ -307,13 +321,14 @@ static void test_a_hit_has_no_stages_below_it(void **state)
 	receive(test, 0, "product r1 100\n{\"sku\":\"a\"}");
 	answer(test, 3, "{\"price\":1}");
 	receive(test, 4, "product r2 100\n{\"sku\":\"a\"}");
-	struct feed_event first;
+	struct published first;
 	feed_read(test->subscriber, &first);
 	expect(test, "request.product.OK", 2,
 			",\"pipeline\":\"product\",\"id\":\"r2\",\"client\":\"c1\""
 			",\"status\":\"OK\",\"reason\":null,\"us\":0,\"queue_us\":0"
 			",\"stages\":[{\"path\":\"product/1.cache\",\"us\":0"
 			",\"status\":\"OK\"}]"
+			",\"sources\":[]"
 			",\"cache\":\"hit\",\"bytes_in\":26,\"bytes_out\":%zu"
 			",\"parts\":0,\"losers\":0,\"wasted_us\":0,\"generation\":7,\"trace\":"
 			"null}",
@@ -334,12 +349,15 @@ static void test_who_is_cancelled_tells_of_a_flight_as_it_stands(void **state)
 			"{\"path\":\"product/1.cache\",\"us\":3000,\"status\":\"-\"},"
 			"{\"path\":\"product/1.cache/1.fanout\",\"us\":5000"
 			",\"status\":\"-\",\"flight\":1}]"
+			",\"sources\":[{\"stage\":\"product/1.cache/1.fanout\""
+			",\"source\":\"north\",\"element\":null,\"us\":5000"
+			",\"end\":\"-\",\"status\":null,\"flight\":1}]"
 			",\"cache\":\"joined\",\"bytes_in\":26,\"bytes_out\":%zu"
 			",\"parts\":0,\"losers\":0,\"wasted_us\":0,\"generation\":7,\"trace\":"
 			"null}",
 			test->reply_size);
 	answer(test, 6, "1");
-	struct feed_event event;
+	struct published event;
 	feed_read(test->subscriber, &event);
 	assert_string_equal(event.topic, "request.product.OK");
 }
@@ -361,6 +379,9 @@ static void test_a_timeout_inside(void **state)
 			",\"status\":\"CANCELLED\"},"
 			"{\"path\":\"product/1.cache/1.fanout\",\"us\":21000"
 			",\"status\":\"-\",\"flight\":1}]"
+			",\"sources\":[{\"stage\":\"product/1.cache/1.fanout\""
+			",\"source\":\"north\",\"element\":null,\"us\":21000"
+			",\"end\":\"-\",\"status\":null,\"flight\":1}]"
 			",\"cache\":\"miss\",\"bytes_in\":24,\"bytes_out\":%zu"
 			",\"parts\":0,\"losers\":0,\"wasted_us\":0,\"generation\":7,\"trace\":"
 			"null}",
@@ -372,7 +393,7 @@ static void test_a_deadline(void **state)
 	struct test *test = *state;
 	receive(test, 0, "product r1 10\n{\"sku\":\"a\"}");
 	pass(test, 12);
-	struct feed_event event;
+	struct published event;
 	feed_read(test->subscriber, &event);
 	assert_string_equal(event.topic, "request.product.DEADLINE_EXCEEDED");
 	assert_non_null(strstr(event.rest, "\"reason\":\"deadline\",\"us\":12000,"));
@@ -386,17 +407,65 @@ static void test_no_pipeline_of_that_name(void **state)
 			",\"pipeline\":null,\"id\":\"r1\",\"client\":\"c1\""
 			",\"status\":\"UNIMPLEMENTED\",\"reason\":null"
 			",\"us\":0,\"queue_us\":0,\"stages\":[]"
+			",\"sources\":[]"
 			",\"cache\":null,\"bytes_in\":24,\"bytes_out\":%zu"
 			",\"parts\":0,\"losers\":0,\"wasted_us\":0"
 			",\"generation\":7,\"trace\":\"a\\\"b\"}",
 			test->reply_size);
 }
 
+/* Two requests for one key: the second takes no time. */
+static void miss_and_hit(struct test *test, uint64_t ms, char key)
+{
+	char message[64];
+	for (int i = 0; i < 2; i++) {
+		(void)snprintf(message, sizeof(message), "product %c%d 100\n{\"sku\":\"%c\"}", key,
+				i, key);
+		receive(test, ms + (uint64_t)i, message);
+		if (i == 0)
+			answer(test, ms, "1");
+	}
+}
+
+/* Each feed is a topic of its own, with numbers of its own. */
+static void test_feeds_are_told_after_the_request(void **state)
+{
+	struct test *test = *state;
+	feed_unsubscribe(&test->f, test->subscriber, "request.");
+	feed_subscribe(&test->f, test->subscriber, "feed.");
+	receive(test, 0, "product r1 100\n{\"sku\":\"a\"}");
+	answer(test, 3, "1");
+	receive(test, 4, "product r2 100\n{\"sku\":\"b\"}");
+	answer(test, 6, "1");
+	receive(test, 7, "product r3 100\n{\"sku\":\"c\"}");
+	answer(test, 12, "1");
+	expect(test, "feed.slow", 1, ",\"id\":\"r1\",\"us\":3000}");
+	expect(test, "feed.slow", 2, ",\"id\":\"r3\",\"us\":5000}");
+}
+
+/* What is usual is learned while nobody reads; events are counted, and not written. */
+static void test_an_outlier_feed_learns_without_subscribers(void **state)
+{
+	struct test *test = *state;
+	feed_unsubscribe(&test->f, test->subscriber, "request.");
+	for (uint64_t i = 0; i < 3; i++)
+		miss_and_hit(test, 10 * i, (char)('a' + i));
+	receive(test, 40, "product r1 100\n{\"sku\":\"x\"}");
+	answer(test, 41, "1");
+	feed_subscribe(&test->f, test->subscriber, "outlier.odd");
+	receive(test, 50, "product r2 100\n{\"sku\":\"y\"}");
+	answer(test, 59, "1");
+	expect(test, "outlier.odd", 2,
+			",\"held\":{\"field\":\"us\",\"reading\":9000,\"mean\":0.143"
+			",\"deviation\":0.350,\"samples\":7},\"id\":\"r2\"}");
+	assert_int_equal(feed_dropped(test->f.feed), 0);
+}
+
 static void test_no_readable_id(void **state)
 {
 	struct test *test = *state;
 	receive(test, 0, "what");
-	struct feed_event event;
+	struct published event;
 	feed_read(test->subscriber, &event);
 	assert_string_equal(event.topic, "request.-.INVALID_ARGUMENT");
 	assert_non_null(strstr(event.rest, ",\"pipeline\":null,\"id\":null,\"client\":\"c1\","));
@@ -413,6 +482,8 @@ int main(void)
 			TEST(test_a_timeout_inside),
 			TEST(test_a_deadline),
 			TEST(test_no_pipeline_of_that_name),
+			TEST(test_feeds_are_told_after_the_request),
+			TEST(test_an_outlier_feed_learns_without_subscribers),
 			TEST(test_no_readable_id),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

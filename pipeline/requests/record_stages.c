@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What is read from the frames that a request has left behind. They are written as they stand:
+ * those of a flight, or of what was cut off, may still run.
+ */
+#include "pipeline/async/async.h"
+#include "pipeline/base/buffer.h"
+#include "pipeline/requests/record.h"
+#include "pipeline/requests/record_members.h"
+#include "pipeline/stages/pipeline.h"
+#include "pipeline/stages/run.h"
+#include "pipeline/stages/stage.h"
+
+struct writer {
+	struct buffer *buffer;
+	const struct stage_frame *frame;
+	uint64_t flight;
+	bool any;
+};
+
+static void begin(struct writer *writer)
+{
+	if (writer->any)
+		buffer_append_char(writer->buffer, ',');
+	writer->any = true;
+}
+
+static void write_us(struct writer *writer, uint64_t since, uint64_t until)
+{
+	if (until == 0)
+		until = writer->frame->run->async->now;
+	buffer_append(writer->buffer, TEXT(",\"us\":"));
+	buffer_append_u64(writer->buffer, (until - since) / 1000);
+}
+
+static void write_flight(struct writer *writer)
+{
+	if (writer->flight) {
+		buffer_append(writer->buffer, TEXT(",\"flight\":"));
+		buffer_append_u64(writer->buffer, writer->flight);
+	}
+	buffer_append_char(writer->buffer, '}');
+}
+
+static void write_stage(void *user, const struct stage_frame *frame, uint64_t flight)
+{
+	struct writer *writer = user;
+	struct buffer *buffer = writer->buffer;
+	bool has_ended = frame->frame.state == FRAME_ENDED;
+	writer->frame = frame;
+	writer->flight = flight;
+	begin(writer);
+	buffer_append(buffer, TEXT("{\"path\":"));
+	buffer_append_json_string(buffer, frame->stage->path);
+	write_us(writer, frame->started, frame->ended);
+	buffer_append(buffer, TEXT(",\"status\":"));
+	buffer_append_json_string(
+			buffer, has_ended ? status_text(frame->frame.outcome.status) : TEXT("-"));
+	write_flight(writer);
+}
+
+static bool has_status(const struct ask_told *told)
+{
+	return told->end == ASK_WON || told->end == ASK_BEATEN || told->end == ASK_FAILED;
+}
+
+static void write_ask(void *user, const struct ask_told *told)
+{
+	struct writer *writer = user;
+	struct buffer *buffer = writer->buffer;
+	begin(writer);
+	buffer_append(buffer, TEXT("{\"stage\":"));
+	buffer_append_json_string(buffer, writer->frame->stage->path);
+	buffer_append(buffer, TEXT(",\"source\":"));
+	buffer_append(buffer, told->source);
+	buffer_append(buffer, TEXT(",\"element\":"));
+	buffer_append(buffer, told->element.data ? told->element : TEXT("null"));
+	write_us(writer, told->asked, told->ended);
+	buffer_append(buffer, TEXT(",\"end\":"));
+	buffer_append_json_string(buffer, text_of(ask_end_name(told->end)));
+	buffer_append(buffer, TEXT(",\"status\":"));
+	if (has_status(told))
+		buffer_append_json_string(buffer, status_text(told->status));
+	else
+		buffer_append(buffer, TEXT("null"));
+	write_flight(writer);
+}
+
+static void write_asks(void *user, const struct stage_frame *frame, uint64_t flight)
+{
+	struct writer *writer = user;
+	writer->frame = frame;
+	writer->flight = flight;
+	if (frame->stage->type->asks)
+		frame->stage->type->asks(frame, write_ask, writer);
+}
+
+static void write_all(struct buffer *buffer, const struct record *record, stage_visit_fn visit)
+{
+	struct writer writer = {.buffer = buffer};
+	buffer_append_char(buffer, '[');
+	if (record->run)
+		pipeline_visit(record->pipeline, record->run->root, visit, &writer);
+	buffer_append_char(buffer, ']');
+}
+
+void record_write_stages(struct buffer *buffer, const struct record *record)
+{
+	write_all(buffer, record, write_stage);
+}
+
+void record_write_sources(struct buffer *buffer, const struct record *record)
+{
+	write_all(buffer, record, write_asks);
+}
