@@ -33,6 +33,19 @@ struct activation *activation_init(void *memory, const struct layout *layout)
 	return activation;
 }
 
+struct activation *activation_copy(
+		const struct activation *activation, const struct layout *layout, struct run *run)
+{
+	void *memory = arena_zalloc(run->arena, layout_size(layout));
+	if (!memory)
+		return NULL;
+	struct activation *copy = activation_init(memory, layout);
+	copy->body = activation->body;
+	for (uint32_t i = 0; i < layout->slots; i++)
+		copy->slots[i] = activation->slots[i];
+	return copy;
+}
+
 struct arena *names_arena(const struct names *names)
 {
 	return names->arena ? names->arena : names->run->arena;

@@ -38,6 +38,11 @@ size_t layout_size(const struct layout *layout);
 /* Lays an activation out in cleared memory of layout_size() bytes. */
 struct activation *activation_init(void *memory, const struct layout *layout);
 
+/* The same body and values for another run of steps that stand in it, with frames of their own by
+ * their layout. In the run's arena; NULL when memory is out. */
+struct activation *activation_copy(
+		const struct activation *activation, const struct layout *layout, struct run *run);
+
 /* Where templates look names up: an activation, and the value that a fan-out's `each` gives to one
  * slot. */
 struct names {

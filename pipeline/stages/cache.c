@@ -152,10 +152,10 @@ static enum progress cache_start(struct frame *frame)
 	return read(self);
 }
 
-static struct stage_below cache_below(const struct stage_frame *frame)
+static struct stage_below cache_below(const struct stage_frame *frame, unsigned nth)
 {
 	const struct cache_frame *self = container_of(frame, struct cache_frame, base);
-	if (!self->waiting)
+	if (!self->waiting || nth > 0)
 		return (struct stage_below){0};
 	struct flight *flight = self->waiting->waiter.flight;
 	const struct miss_run *miss = flight_extra(flight);

@@ -85,10 +85,12 @@ static enum progress call_resume(struct frame *frame, struct frame *child)
 	return bounded_resume(&self->bounded, &self->base, child);
 }
 
-static struct stage_below call_below(const struct stage_frame *frame)
+static struct stage_below call_below(const struct stage_frame *frame, unsigned nth)
 {
 	const struct call *call = container_of(frame->stage, struct call, stage);
 	const struct call_frame *self = container_of(frame, struct call_frame, base);
+	if (nth > 0)
+		return (struct stage_below){0};
 	return (struct stage_below){call->pipeline->steps, self->activation, 0};
 }
 

@@ -12,6 +12,10 @@
 #include "pipeline/base/arena.h"
 #include "pipeline/stages/steps.h"
 
+/* Of what all stages of a run need at once, called pipelines included: calls of calls can double
+ * it. */
+#define LAYOUT_MAX (1024 * 1024)
+
 struct name *compile_names(const struct compiler *compiler)
 {
 	return compiler->level->names;
@@ -263,6 +267,28 @@ struct template_map compile_templates(struct compiler *compiler, const struct op
 	compiled.entries = entries;
 	compiled.count = map->count;
 	return compiled;
+}
+
+void compile_check_layout(
+		struct compiler *compiler, const struct layout *layout, struct place place)
+{
+	if (layout_size(layout) > LAYOUT_MAX)
+		diag_error(compiler->diag, place,
+				"a request to \"%.*s\" would need more than 1 MiB: it calls too "
+				"many others",
+				TEXT_ARG(compiler->pipeline->name));
+}
+
+struct block compile_block(struct compiler *compiler, const struct option_value *steps)
+{
+	struct layout *layout = &compiler->level->layout;
+	size_t frames = layout->frames;
+	layout->frames = 0;
+	const struct stage *stage = compile_steps(compiler, steps, NULL);
+	struct block block = {stage, *layout};
+	layout->frames = frames;
+	compile_check_layout(compiler, &block.layout, steps->place);
+	return block;
 }
 
 struct miss compile_miss(struct compiler *compiler, const struct option_value *steps,

@@ -92,6 +92,15 @@ struct unkeyed {
 struct miss compile_miss(struct compiler *compiler, const struct option_value *steps,
 		const struct template *key, struct unkeyed *unkeyed);
 
+/* Nested steps that may run more than once in one activation: each run has a copy of its own, by
+ * activation_copy(), in which alone it gives names. */
+struct block {
+	const struct stage *steps;
+	struct layout layout;
+};
+
+struct block compile_block(struct compiler *compiler, const struct option_value *steps);
+
 /* Whether what is compiled now is, at whatever depth, inside a miss. */
 bool compile_in_miss(const struct compiler *compiler);
 
@@ -110,6 +119,10 @@ int32_t compile_find(const struct compiler *compiler, struct text name);
 /* The names seen now; and back to them. */
 struct name *compile_names(const struct compiler *compiler);
 void compile_forget(struct compiler *compiler, struct name *names);
+
+/* Complains of an activation that is too large. */
+void compile_check_layout(
+		struct compiler *compiler, const struct layout *layout, struct place place);
 
 /* Room in the activation, in bytes; returns its offset. */
 size_t compile_room(struct compiler *compiler, size_t size);

@@ -9,6 +9,7 @@
  * fanout_reply.c makes one outcome of what came; fanout_parts.c gives it piece by piece, where it
  * is wanted so; fanout_asks.c tells what became of each ask.
  */
+#include "pipeline/async/causes.h"
 #include "pipeline/async/gather.h"
 #include "pipeline/stages/question.h"
 #include "pipeline/stages/stage.h"
@@ -56,17 +57,6 @@ struct group {
 	bool timed;	     /* the limit is `timeout`, and not the margin before the deadline */
 	bool closed;
 	struct portion *portion; /* in parts: its own memory; NULL: it has none */
-};
-
-/* What is known so far of how a part of the fan-out failed. */
-struct failures {
-	struct arena *arena;
-	const struct fault *first;
-	const struct fault **end;
-	uint32_t room;	    /* for that many causes more */
-	enum status common; /* STATUS_OK: none yet */
-	bool mixed;
-	bool copies; /* what a fault says is kept, and not only pointed at */
 };
 
 struct fanout_frame {
@@ -117,16 +107,15 @@ struct verdict {
 
 /* Of a group that is closed. Adds its failures to all, where it has too few answers. */
 struct verdict fanout_judge(
-		const struct fanout_frame *frame, const struct group *group, struct failures *all);
+		const struct fanout_frame *frame, const struct group *group, struct causes *all);
 /* The value of a good group, in its arena; it may be absent. False when memory is out. */
 bool fanout_group_value(const struct fanout_frame *frame, const struct group *group, bool partial,
 		struct value *ret);
 /* `{"$missing":{…}}` for the branches that gave no good answer; absent where memory is out. */
 struct value fanout_group_missing(const struct fanout_frame *frame, const struct group *group);
 bool fanout_branch_good(const struct branch *branch);
-void failures_init(struct failures *failures, struct arena *arena);
 /* The frame's error, for all these causes. */
-struct outcome failures_outcome(const struct failures *failures, const struct stage_frame *frame);
+struct outcome fanout_failed(const struct fanout_frame *frame, const struct causes *causes);
 
 /* fanout_parts.c */
 /* Whether the answer is wanted in parts, and has any. */

@@ -33,7 +33,7 @@ struct fanout_parts {
 	bool failed;	   /* some group has no value */
 	bool partial;
 	bool over; /* the first error has ended it */
-	struct failures failures;
+	struct causes causes;
 };
 
 /* What a group has of its own. It lies in its own arena. */
@@ -234,7 +234,7 @@ static bool push_verdict(struct fanout_frame *self, struct group *group)
 {
 	const struct fanout *fanout = fanout_of(self);
 	struct fanout_parts *parts = self->parts;
-	struct verdict verdict = fanout_judge(self, group, &parts->failures);
+	struct verdict verdict = fanout_judge(self, group, &parts->causes);
 	struct value value;
 	parts->good += verdict.good;
 	parts->failed |= !verdict.good;
@@ -288,7 +288,7 @@ static enum progress end_with_outcome(struct fanout_frame *self)
 	struct outcome outcome = outcome_ok(value_of(TEXT("{}")));
 	outcome.partial = parts->partial;
 	if (parts->failed && (!fanout_of(self)->partial || parts->good == 0))
-		outcome = failures_outcome(&parts->failures, &self->base);
+		outcome = fanout_failed(self, &parts->causes);
 	self->base.frame.outcome = outcome;
 	return end(self);
 }
@@ -350,9 +350,9 @@ enum progress fanout_parts_start(struct fanout_frame *self)
 	parts->queue = run->parts;
 	parts->queue->release = on_read;
 	parts->each_max = gives_members(fanout) ? fanout->source_count : 1;
-	failures_init(&parts->failures, run->arena);
-	parts->failures.room = CAUSES_MAX;
-	parts->failures.copies = true;
+	causes_init(&parts->causes, run->arena);
+	parts->causes.room = CAUSES_MAX;
+	parts->causes.copies = true;
 	scope_init(&parts->scope, self->base.frame.scope, &self->base.frame, SCOPE_FOREVER,
 			TIMEOUT);
 	self->parts = parts;

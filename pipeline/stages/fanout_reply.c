@@ -10,44 +10,10 @@
 #include "pipeline/base/buffer.h"
 #include "pipeline/resources/source.h"
 
-void failures_init(struct failures *failures, struct arena *arena)
+struct outcome fanout_failed(const struct fanout_frame *frame, const struct causes *causes)
 {
-	*failures = (struct failures){.arena = arena, .room = UINT32_MAX, .common = STATUS_OK};
-	failures->end = &failures->first;
-}
-
-static void add_failure(struct failures *failures, const struct fault *fault, enum status status)
-{
-	failures->mixed |= failures->common != STATUS_OK && failures->common != status;
-	failures->common = status;
-	struct fault *copy =
-			failures->room > 0 ? arena_alloc(failures->arena, sizeof(*copy)) : NULL;
-	if (!copy)
-		return;
-	*copy = fault ? *fault : (struct fault){.status = status};
-	copy->next = NULL;
-	if (failures->copies) {
-		copy->cause = NULL; /* a source's answer has none */
-		copy->message = arena_copy(failures->arena, copy->message);
-	}
-	failures->room--;
-	*failures->end = copy;
-	failures->end = &copy->next;
-}
-
-static enum status failures_status(const struct failures *failures)
-{
-	return failures->mixed ? STATUS_UNAVAILABLE : failures->common;
-}
-
-struct outcome failures_outcome(const struct failures *failures, const struct stage_frame *frame)
-{
-	struct outcome outcome = outcome_fault(failures->arena, failures_status(failures),
-			frame->stage->path, TEXT("too few good answers"));
-	struct fault *fault = (struct fault *)outcome.fault;
-	if (fault)
-		fault->cause = failures->first;
-	return outcome;
+	return causes_outcome(causes, causes_status(causes), frame->base.stage->path,
+			TEXT("too few good answers"));
 }
 
 /* How a branch that gave no good answer ended. */
@@ -121,8 +87,8 @@ static void append_value(struct buffer *buffer, const struct value *value)
 	buffer_append(buffer, value_present(value) ? value->text : TEXT("null"));
 }
 
-static void collect_failures(const struct fanout_frame *frame, const struct group *group,
-		struct failures *failures)
+static void collect_failures(
+		const struct fanout_frame *frame, const struct group *group, struct causes *causes)
 {
 	const struct fanout *fanout = container_of(frame->base.stage, struct fanout, stage);
 	for (uint32_t i = 0; i < group->gather.count; i++) {
@@ -132,7 +98,7 @@ static void collect_failures(const struct fanout_frame *frame, const struct grou
 				branch->state == BRANCH_LOST)
 			continue;
 		struct outcome outcome = branch_failure(group, branch, &fanout->sources[i]);
-		add_failure(failures, outcome.fault, outcome.status);
+		causes_add(causes, &outcome);
 	}
 }
 
@@ -217,19 +183,19 @@ static struct value best_object(
 }
 
 struct verdict fanout_judge(
-		const struct fanout_frame *frame, const struct group *group, struct failures *all)
+		const struct fanout_frame *frame, const struct group *group, struct causes *all)
 {
 	const struct fanout *fanout = container_of(frame->base.stage, struct fanout, stage);
 	struct verdict verdict = {.good = true, .status = STATUS_OK};
 	if (group->gather.good >= group->gather.needed)
 		return verdict;
-	struct failures own;
-	failures_init(&own, group->arena);
+	struct causes own;
+	causes_init(&own, group->arena);
 	collect_failures(frame, group, &own);
 	collect_failures(frame, group, all);
 	verdict.good = fanout->partial && group->gather.good > 0;
 	verdict.partial = verdict.good;
-	verdict.status = failures_status(&own);
+	verdict.status = causes_status(&own);
 	return verdict;
 }
 
@@ -268,17 +234,17 @@ static struct outcome each_outcome(const struct fanout_frame *frame)
 {
 	const struct fanout *fanout = container_of(frame->base.stage, struct fanout, stage);
 	struct arena *arena = frame->base.run->arena;
-	struct failures failures;
+	struct causes causes;
 	struct members members;
 	struct buffer buffer;
 	bool partial = false, failed = false;
-	failures_init(&failures, arena);
+	causes_init(&causes, arena);
 	buffer_init_arena(&buffer, arena);
 	members_open(&members, &buffer, arena);
 	uint32_t good = 0;
 	for (uint32_t i = 0; i < frame->group_count; i++) {
 		const struct group *group = &frame->groups[i];
-		struct verdict verdict = fanout_judge(frame, group, &failures);
+		struct verdict verdict = fanout_judge(frame, group, &causes);
 		partial |= verdict.partial || !verdict.good;
 		failed |= !verdict.good;
 		good += verdict.good;
@@ -294,7 +260,7 @@ static struct outcome each_outcome(const struct fanout_frame *frame)
 	}
 	members_close(&members);
 	if (failed && (!fanout->partial || good == 0))
-		return failures_outcome(&failures, &frame->base);
+		return fanout_failed(frame, &causes);
 	struct value value = value_of(buffer_text(&buffer));
 	return value_present(&value) ? finish(value, partial) : run_out_of_memory();
 }
@@ -302,12 +268,12 @@ static struct outcome each_outcome(const struct fanout_frame *frame)
 static struct outcome once_outcome(const struct fanout_frame *frame)
 {
 	const struct group *group = &frame->groups[0];
-	struct failures failures;
+	struct causes causes;
 	struct value value;
-	failures_init(&failures, group->arena);
-	struct verdict verdict = fanout_judge(frame, group, &failures);
+	causes_init(&causes, group->arena);
+	struct verdict verdict = fanout_judge(frame, group, &causes);
 	if (!verdict.good)
-		return failures_outcome(&failures, &frame->base);
+		return fanout_failed(frame, &causes);
 	if (!fanout_group_value(frame, group, verdict.partial, &value))
 		return run_out_of_memory();
 	return finish(value, verdict.partial);

@@ -14,9 +14,6 @@
 #include "pipeline/stages/compiler.h"
 #include "pipeline/stages/steps.h"
 
-/* Of what all stages of a run need at once, called pipelines included: calls of calls can double
- * it. */
-#define LAYOUT_MAX (1024 * 1024)
 /* Ends between two looks at the median. */
 #define MEDIAN_EVERY 256
 
@@ -63,11 +60,7 @@ static void compile(struct compiler *outer, struct pipeline *pipeline)
 			reply->given ? &pipeline->reply : NULL);
 	pipeline->reply = compile_templates(&compiler, reply->map);
 	pipeline->layout = level.layout;
-	if (layout_size(&pipeline->layout) > LAYOUT_MAX)
-		diag_error(compiler.diag, pipeline->place,
-				"a request to \"%.*s\" would need more than 1 MiB: it calls too "
-				"many others",
-				TEXT_ARG(pipeline->name));
+	compile_check_layout(&compiler, &pipeline->layout, pipeline->place);
 	pipeline->state = PIPELINE_COMPILED;
 }
 
@@ -218,11 +211,13 @@ static void visit_stage(const struct stage *stage, const struct activation *acti
 	if (frame->started == 0)
 		return;
 	visit(user, frame, flight);
-	struct stage_below below =
-			stage->type->below ? stage->type->below(frame) : (struct stage_below){0};
-	if (below.steps && below.activation)
+	for (unsigned nth = 0; stage->type->below; nth++) {
+		struct stage_below below = stage->type->below(frame, nth);
+		if (!below.steps || !below.activation)
+			break;
 		visit_steps(below.steps, below.activation, below.flight ? below.flight : flight,
 				visit, user);
+	}
 }
 
 static void visit_steps(const struct stage *stage, const struct activation *activation,

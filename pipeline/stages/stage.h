@@ -26,7 +26,7 @@ struct stage_frame;
 /* Steps that a stage runs, where, and the number of the flight that runs them (0: the run itself).
  */
 struct stage_below {
-	const struct stage *steps;
+	const struct stage *steps;	     /* NULL: there are none */
 	const struct activation *activation; /* NULL: they have not run */
 	uint64_t flight;
 };
@@ -61,8 +61,9 @@ struct stage_type {
 	void (*free)(struct stage *stage); /* may be NULL */
 	/* Ends what goes on in the background, and starts no more of it. May be NULL. */
 	void (*drain)(struct stage *stage);
-	/* What its frame has run below it. NULL: stages of this type have nothing below. */
-	struct stage_below (*below)(const struct stage_frame *frame);
+	/* The nth of what its frame has run below it; without steps: there are no more. NULL:
+	 * stages of this type have nothing below. */
+	struct stage_below (*below)(const struct stage_frame *frame, unsigned nth);
 	/* Hands out what its frame has asked of sources, as it stands, in the order of
 	 * the file. NULL: it asks none. */
 	void (*asks)(const struct stage_frame *frame, ask_visit_fn visit, void *user);

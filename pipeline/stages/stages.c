@@ -7,12 +7,13 @@
 #include "pipeline/stages/call.h"
 #include "pipeline/stages/fanout.h"
 #include "pipeline/stages/lookup.h"
+#include "pipeline/stages/retry.h"
 #include "pipeline/stages/steps.h"
 #include "pipeline/stages/timeout.h"
 #include "pipeline/stages/when.h"
 
-static const struct stage_type *const types[] = {
-		&cache_type, &lookup_type, &fanout_type, &call_type, &timeout_type, &when_type};
+static const struct stage_type *const types[] = {&cache_type, &lookup_type, &fanout_type,
+		&call_type, &retry_type, &timeout_type, &when_type};
 
 const struct option_variant stage_variants[] = {
 		{.name = "cache",
@@ -27,7 +28,9 @@ const struct option_variant stage_variants[] = {
 		{.name = "timeout",
 				.help = "steps with a limit of their own",
 				.table = timeout_options},
-		{.name = "retry", .later = true},
+		{.name = "retry",
+				.help = "steps that are tried again when they fail",
+				.table = retry_options},
 		{.name = "when",
 				.help = "steps that run only under a condition",
 				.table = when_options},

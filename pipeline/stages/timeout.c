@@ -36,9 +36,11 @@ static enum progress timeout_resume(struct frame *frame, struct frame *child)
 	return bounded_resume(&self->bounded, &self->base, child);
 }
 
-static struct stage_below timeout_below(const struct stage_frame *frame)
+static struct stage_below timeout_below(const struct stage_frame *frame, unsigned nth)
 {
 	const struct timeout *timeout = container_of(frame->stage, struct timeout, stage);
+	if (nth > 0)
+		return (struct stage_below){0};
 	return (struct stage_below){timeout->steps, frame->activation, 0};
 }
 

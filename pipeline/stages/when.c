@@ -90,10 +90,10 @@ static enum progress when_resume(struct frame *frame, struct frame *child)
 	return frame_done(frame, stage_outcome(child));
 }
 
-static struct stage_below when_below(const struct stage_frame *frame)
+static struct stage_below when_below(const struct stage_frame *frame, unsigned nth)
 {
 	const struct when_frame *self = container_of(frame, struct when_frame, base);
-	if (!self->taken)
+	if (!self->taken || nth > 0)
 		return (struct stage_below){0};
 	return (struct stage_below){when_of(frame)->steps, frame->activation, 0};
 }

@@ -85,6 +85,15 @@ static void write_gate(struct writer *writer)
 	buffer_append(writer->yaml, TEXT("}]}}]"));
 }
 
+static void write_retry(struct writer *writer)
+{
+	buffer_append_char(writer->yaml, '[');
+	writer_retry_head(writer);
+	buffer_append(writer->yaml, TEXT("[{fanout: {to: north, wait: any, body: {k: \"${k}\", n: "
+					 "\"${n}\"}}}]}}]"));
+	writer->shape->asks = true;
+}
+
 static void write_tree(struct writer *writer)
 {
 	writer_steps(writer, (unsigned)random_below(writer->random, DEPTH_MAX + 1), false);
@@ -96,6 +105,7 @@ static void (*const writers[])(struct writer *writer) = {
 		[SHAPE_CACHE] = write_cache,
 		[SHAPE_RACE] = write_race,
 		[SHAPE_GATE] = write_gate,
+		[SHAPE_RETRY] = write_retry,
 		[SHAPE_TREE] = write_tree,
 };
 

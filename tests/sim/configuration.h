@@ -16,8 +16,8 @@
 
 /* LOOKUP: one lookup and nothing else, so that what becomes of each request can be foretold.
  * CACHE: a cache above one lookup. RACE: one fan-out. GATE: a lookup, and another under a
- * condition. TREE: any stages. */
-enum shape_kind { SHAPE_LOOKUP, SHAPE_CACHE, SHAPE_RACE, SHAPE_GATE, SHAPE_TREE };
+ * condition. RETRY: one source, asked again when it fails. TREE: any stages. */
+enum shape_kind { SHAPE_LOOKUP, SHAPE_CACHE, SHAPE_RACE, SHAPE_GATE, SHAPE_RETRY, SHAPE_TREE };
 
 #define SHAPES_SIMPLE SHAPE_TREE /* one of each kind comes first, of which all is known */
 #define TREES_MAX     5
@@ -42,6 +42,14 @@ struct gate {
 	uint32_t number;
 };
 
+/* How often a RETRY asks, and how long it waits between. */
+struct retrying {
+	uint32_t attempts;
+	uint64_t initial;
+	uint64_t max;
+	uint32_t budget;
+};
+
 /* A pipeline, and all that it calls. */
 struct shape {
 	char name[8];
@@ -55,9 +63,11 @@ struct shape {
 	uint32_t concurrency; /* of a LOOKUP or a CACHE */
 	uint32_t queue;
 	uint64_t waiters;
-	uint64_t missing_ttl; /* of a CACHE */
-	struct race race;     /* of a RACE; of a TREE the latest that was written */
-	struct gate gate;     /* likewise */
+	uint64_t missing_ttl;	  /* of a CACHE */
+	struct race race;	  /* of a RACE; of a TREE the latest that was written */
+	struct gate gate;	  /* likewise */
+	struct retrying retrying; /* likewise */
+	bool retries;		  /* it may wait though nothing goes on */
 };
 
 struct configuration {

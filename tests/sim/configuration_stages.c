@@ -117,13 +117,43 @@ static void write_when(struct writer *writer, unsigned depth, bool in_miss)
 	buffer_append(writer->yaml, TEXT("}"));
 }
 
+void writer_retry_head(struct writer *writer)
+{
+	static const uint64_t waits_ms[] = {0, 1, 3, 10, 40, 200, 1000};
+	static const uint32_t budgets[] = {0, 0, 1, 4, 10, 100};
+	struct retrying *retrying = &writer->shape->retrying;
+	uint64_t initial = PICK(writer, waits_ms);
+	uint64_t max = PICK(writer, waits_ms);
+	if (writer->shape->deadline && writer_one_in(writer, 2))
+		initial = 1000; /* nearly all that is drawn leads past the deadline */
+	*retrying = (struct retrying){
+			.attempts = (uint32_t)(2 + random_below(writer->random, 3)),
+			.initial = initial * WORLD_MS,
+			.max = (max > initial ? max : initial) * WORLD_MS,
+			.budget = PICK(writer, budgets),
+	};
+	buffer_append_format(writer->yaml,
+			"{retry: {attempts: %" PRIu32 ", initial: %" PRIu64 "ms, max: %" PRIu64
+			"ms, budget: %" PRIu32 ", steps: ",
+			retrying->attempts, retrying->initial / WORLD_MS, retrying->max / WORLD_MS,
+			retrying->budget);
+	writer->shape->retries = true;
+}
+
+static void write_retry(struct writer *writer, unsigned depth, bool in_miss)
+{
+	writer_retry_head(writer);
+	writer_steps(writer, depth - 1, in_miss);
+	buffer_append(writer->yaml, TEXT("}"));
+}
+
 /* A pipeline that may be called: any TREE before this one; NULL where there is none. */
 static const struct shape *callable(struct writer *writer)
 {
-	struct configuration *configuration = writer->configuration;
-	size_t before = (size_t)(writer->shape - configuration->shapes);
-	const struct shape *shape = &configuration->shapes[random_below(writer->random, before)];
-	return shape->kind == SHAPE_TREE ? shape : NULL;
+	const struct shape *trees = &writer->configuration->shapes[SHAPES_SIMPLE];
+	if (writer->shape <= trees)
+		return NULL;
+	return &trees[random_below(writer->random, (uint64_t)(writer->shape - trees))];
 }
 
 /* Only pipelines that stand before, so there is no circle; a cache where there is none. */
@@ -142,6 +172,7 @@ static void write_call(struct writer *writer, unsigned depth, bool in_miss)
 	shape->asks |= called->asks;
 	shape->limits_time |= called->limits_time || called->deadline;
 	shape->forgives |= called->forgives;
+	shape->retries |= called->retries;
 	shape->ttl += called->ttl;
 }
 
@@ -176,6 +207,7 @@ static const struct {
 		{write_cache, 2, true},
 		{write_call, 1, true},
 		{write_timeout, 3, true},
+		{write_retry, 2, true},
 		{write_when, 1, true},
 };
 

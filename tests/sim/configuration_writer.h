@@ -48,6 +48,8 @@ void writer_lookup(struct writer *writer, bool in_miss, uint32_t queue);
 void writer_cache_head(struct writer *writer);
 /* Up to its `steps:`. In a miss nothing is known of n. */
 void writer_condition(struct writer *writer, bool in_miss);
+/* Up to its `steps:`. */
+void writer_retry_head(struct writer *writer);
 
 /* configuration_fanout.c */
 /* Up to options that follow the body. */

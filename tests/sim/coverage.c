@@ -114,6 +114,7 @@ void coverage_print(const struct coverage *coverage)
 		printf("# %10" PRIu64 "  %s\n", coverage->statuses[status],
 				status_text((enum status)status).data);
 	print_census(coverage);
+	nesting_print(&coverage->nesting);
 }
 
 static bool check(int number, bool enough, uint64_t count, const char *what)
@@ -140,11 +141,13 @@ int coverage_check(const struct coverage *coverage, int first, bool *ret_enough)
 		}
 		enough &= check(number++, least >= CELLS_LEAST, least, state_names[state]);
 	}
+	uint64_t least = nesting_least(&coverage->nesting);
+	enough &= check(number++, least > 0, least, "runs at least of each stage in each other");
 	*ret_enough = enough;
 	return number - first;
 }
 
 int coverage_check_count(void)
 {
-	return 1 + ENDING_COUNT + STATE_COUNT;
+	return 1 + ENDING_COUNT + STATE_COUNT + 1;
 }

@@ -8,6 +8,7 @@
 
 #include "pipeline/async/census.h"
 #include "pipeline/wire/status.h"
+#include "tests/sim/nesting.h"
 
 enum met {
 	MET_REQUEST,
@@ -35,6 +36,7 @@ struct coverage {
 	uint64_t met[MET_KINDS];
 	uint64_t statuses[STATUS_COUNT];
 	uint64_t census[CENSUS_EVENTS][CENSUS_REASONS];
+	struct nesting nesting;
 };
 
 static inline void coverage_meet(struct coverage *coverage, enum met met)

@@ -100,6 +100,8 @@ static struct planned some_request(const struct plan *plan, uint32_t number, str
 	};
 	if (per_thousand(random, 300))
 		request.shape = (uint32_t)random_below(random, SHAPES_SIMPLE);
+	if (per_thousand(random, 50)) /* so that many wait for one flight */
+		request.shape = SHAPE_CACHE;
 	if (per_thousand(random, 5))
 		request.shape = (uint32_t)plan->configuration.shape_count;
 	if (number > 0 && per_thousand(random, 60)) {
@@ -213,6 +215,9 @@ bool plan_init(struct plan *plan, uint64_t seed, size_t requests)
 	plan->answers = per_thousand(&random, 500);
 	for (size_t i = 0; i < PLAN_RESOURCES; i++)
 		plan_behaviour(&plan->behaviours[i], &random, plan->answers);
+	/* One source is so bad at times that whoever asks it again asks for the last time, too. */
+	if (per_thousand(&random, 250))
+		plan->behaviours[2].failing = 800;
 	uint64_t keys = per_thousand(&random, 250) ? PLAN_KEYS : 48;
 	plan->keys = (uint32_t)(1 + random_below(&random, 1 + random_below(&random, keys)));
 	plan->batching = rates[random_below(&random, 4)];

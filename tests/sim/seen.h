@@ -41,7 +41,10 @@ struct seen {
 	uint32_t asked; /* of a RACE: sources, */
 	uint32_t good;	/* their answers until it was decided, */
 	uint32_t bad;
-	uint32_t best; /* and the run of the best */
+	uint32_t best;	    /* and the run of the best */
+	uint32_t attempts;  /* of a RETRY */
+	uint64_t failed_at; /* its latest attempt has failed, so that it may be tried again; 0: not
+			       so */
 	bool in_flight;
 	bool drained; /* it was read in a drain */
 	bool held;    /* its reply waits in the outbox */

@@ -76,7 +76,9 @@ static void check_waiting(struct witness *witness)
 			witness_complain(witness, "request %" PRIu32 " is past its deadline",
 					number);
 		witness_race_waits(witness, number);
-		if (!witness_may_hope(witness, witness_planned(witness, number)->key))
+		witness_retry_waits(witness, number);
+		if (!witness_shape(witness, number)->retries &&
+				!witness_may_hope(witness, witness_planned(witness, number)->key))
 			witness_complain(witness, "request %" PRIu32 " waits for nothing", number);
 	}
 }
@@ -109,4 +111,5 @@ void witness_check_end(struct witness *witness)
 		if (seen->arrival > 0 && seen->state != LEFT)
 			witness_complain(witness, "request %" PRIu32 " never ends", i);
 	}
+	witness_retry_check_end(witness);
 }

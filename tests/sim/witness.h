@@ -34,6 +34,10 @@ struct witness {
 	size_t run_capacity;
 	struct seen_query queries[QUERIES_MAX];
 	size_t query_count;
+	uint64_t retries;	/* of the RETRY, */
+	uint64_t successes;	/* what ended well there; */
+	uint64_t naps;		/* failures after which there was time for another attempt, */
+	uint64_t slept_through; /* and those of them where it was waited until the deadline */
 	uint64_t missing_at[PLAN_KEYS]; /* when a flight last found that there is none */
 	uint32_t given[PLAN_KEYS]; /* a bit for each status that a resource has ever given for it */
 	uint64_t arrivals;

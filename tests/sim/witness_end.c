@@ -89,6 +89,7 @@ static void cover_end(struct witness *witness, uint32_t number, const struct rec
 	const struct seen *seen = &witness->requests[number];
 	const struct shape *shape = witness_shape(witness, number);
 	coverage->statuses[record->status]++;
+	nesting_note(&coverage->nesting, record);
 	if (record->reason != REASON_NONE)
 		coverage_meet(coverage, met_by_reason[record->reason]);
 	if (seen->foretold == FORETOLD_TWIN)
@@ -155,6 +156,8 @@ void witness_ended(struct witness *witness, const struct record *record)
 		check_missing(witness, number, record);
 	if (record->reason == REASON_NONE && seen->foretold == FORETOLD_NOTHING)
 		witness_race_ended(witness, number);
+	if (seen->foretold == FORETOLD_NOTHING)
+		witness_retry_ended(witness, number, record->reason);
 	if (record->us != (witness_now(witness) - seen->received) / 1000)
 		witness_complain(witness,
 				"request %" PRIu32 " is said to have taken %" PRIu64 " us", number,

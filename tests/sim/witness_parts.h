@@ -89,6 +89,14 @@ void witness_race_waits(struct witness *witness, uint32_t number);
 /* It has given a value of that run. */
 void witness_race_gave(struct witness *witness, uint32_t number, uint32_t run);
 
+/* witness_retry.c: what is tried again. */
+void witness_retry_asked(struct witness *witness, uint32_t number);
+void witness_retry_answered(struct witness *witness, uint32_t number, enum status status);
+void witness_retry_ended(struct witness *witness, uint32_t number, enum reason reason);
+/* It still waits. */
+void witness_retry_waits(struct witness *witness, uint32_t number);
+void witness_retry_check_end(struct witness *witness);
+
 /* witness_gate.c: what runs under a condition. */
 void witness_gate_started(struct witness *witness, const struct scripted_job *job, uint32_t run,
 		uint32_t number);

@@ -169,6 +169,8 @@ uint32_t witness_ask_started(struct witness *witness, const struct scripted_ask 
 	witness->live_of_key[key]++;
 	if (request != NOBODY)
 		witness_race_asked(witness, request);
+	if (request != NOBODY)
+		witness_retry_asked(witness, request);
 	return add_run(witness, key, request);
 }
 
@@ -222,6 +224,8 @@ void witness_ask_ends(struct witness *witness, const struct scripted_ask *ask, u
 		witness->given[key_of_ask(ask)] |= 1U << STATUS_INTERNAL;
 	if (request != NOBODY)
 		witness_race_answered(witness, request, run, status == STATUS_OK, odd);
+	if (request != NOBODY)
+		witness_retry_answered(witness, request, status);
 }
 
 static void check_wanted(struct witness *witness, uint32_t key, uint32_t request)

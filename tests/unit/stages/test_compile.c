@@ -322,7 +322,6 @@ static void test_resources(void **state)
 					"spite of it\n"},
 			{P "    - fanout: {to: north, @hedge: 20ms}\n",
 					"\"hedge\" is not in this version\n"},
-			{P "    - @retry: {attempts: 3}\n", "\"retry\" is not in this version\n"},
 			END,
 	};
 	static const struct written warned[] = {
@@ -338,6 +337,35 @@ static void test_resources(void **state)
 }
 
 #define WHEN(options) P "    - when: " options "\n"
+
+#define RETRY(options) P "    - retry: " options "\n"
+
+static void test_retries(void **state)
+{
+	static const struct written bad[] = {
+			{RETRY("{initial: 20ms, max: @10ms, steps: [" UNUSED_SQL "]}"),
+					"\"max\" is shorter than \"initial\"\n"},
+			{RETRY("@{initial: 1s, steps: [" UNUSED_SQL "]}"),
+					"\"max\" is shorter than \"initial\"\n"},
+			{RETRY("{steps: [{" UNUSED_SQL
+			       ", as: v}]}") "    - lookup: {in: catalog, query: @'SELECT :v'}\n"
+					     "    takes: {x: string}\n",
+					"nothing gives the name \"v\"; did you mean \"x\"?\n"},
+			{P CACHE("'${x}'", "retry: {steps: [lookup: {in: catalog, query: @'SELECT "
+					   ":y'}]}"),
+					"\"miss\" reads \"y\", which \"key\" does not hold: "
+					"requests with "
+					"other values would share its answer; put ${y} into the "
+					"key, or, if that is meant, y into \"unkeyed\"\n"},
+			{P CACHE("'${x}'", "retry: {steps: [fanout: {to: [@north]}]}"),
+					"inside \"miss\", a fan-out needs \"each\" or \"body\": it "
+					"would "
+					"ask \"north\" with the whole body, which \"key\" does not "
+					"hold\n"},
+			END,
+	};
+	refused(bad);
+}
 
 static void test_conditions(void **state)
 {
@@ -499,6 +527,7 @@ int main(void)
 			cmocka_unit_test(test_what_a_miss_may_read_unkeyed),
 			cmocka_unit_test(test_keys),
 			cmocka_unit_test(test_resources),
+			cmocka_unit_test(test_retries),
 			cmocka_unit_test(test_conditions),
 			cmocka_unit_test(test_calls),
 			cmocka_unit_test(test_nesting),

@@ -42,6 +42,7 @@ static const char yaml[] =
 		"      - fanout: {to: [north, south], each: {symbol: '${list}'}, on_error: "
 		"partial}\n"
 		"      - when: {value: '${price}', above: '${list.0}', steps: [call: plain]}\n"
+		"      - retry: {initial: 0s, steps: [call: plain]}\n"
 		"      - when: {value: '${product.name}', equals: '<${sku}>', steps: [call: "
 		"plain]}\n"
 		"    reply: {product: '${product.name}', other: '${other}', quotes: '${quotes}'}\n"

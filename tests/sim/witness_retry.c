@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A RETRY asks one source, and asks again when it fails: only what was not processed, so often at
+ * most, after a wait within its bounds, as long as the budget lasts and the deadline is not
+ * reached.
+ */
+#include <inttypes.h>
+
+#include "tests/sim/witness_parts.h"
+
+/* A wait may end so much late: a tick of the wheel, and a turn of a busy machine. */
+#define LATE_NS (5 * WORLD_MS)
+/* With less than this until the deadline, a wait that ends just before it can't be told from one
+ * that does not. */
+#define NAP_NS	 (8 * WORLD_MS)
+#define NAPS_MIN 20
+
+/* NULL: the request is for another shape. */
+static const struct retrying *retrying_of(const struct witness *witness, uint32_t number)
+{
+	const struct configuration *configuration = &witness->plan->configuration;
+	uint32_t shape = witness->plan->requests[number].shape;
+	bool is_retry = shape < configuration->shape_count &&
+			configuration->shapes[shape].kind == SHAPE_RETRY;
+	return is_retry ? &configuration->shapes[shape].retrying : NULL;
+}
+
+static bool was_processed(enum status status)
+{
+	return status != STATUS_UNAVAILABLE && status != STATUS_RESOURCE_EXHAUSTED;
+}
+
+/* The longest wait after so many attempts. */
+static uint64_t backoff_max(const struct retrying *retrying, uint32_t attempts)
+{
+	uint64_t most = retrying->initial << (attempts - 1);
+	return most < retrying->max ? most : retrying->max;
+}
+
+/*
+ * Each retry took a token while more than half were left, and each success has given back a tenth
+ * of one. So there are never more retries than half of the tokens and all that was given back.
+ */
+static void check_budget(struct witness *witness, const struct retrying *retrying)
+{
+	if (retrying->budget && witness->retries * 10 > (uint64_t)retrying->budget * 5 +
+									witness->successes + 10)
+		witness_complain(witness,
+				"%" PRIu64 " retries with a budget of %" PRIu32 " and "
+				"%" PRIu64 " successes",
+				witness->retries, retrying->budget, witness->successes);
+}
+
+void witness_retry_asked(struct witness *witness, uint32_t number)
+{
+	const struct retrying *retrying = retrying_of(witness, number);
+	struct seen *seen = &witness->requests[number];
+	uint64_t now = witness->harness->world.async.now;
+	if (!retrying)
+		return;
+	if (seen->attempts > 0) {
+		if (seen->failed_at == 0)
+			witness_complain(witness, "request %" PRIu32 " is tried again in vain",
+					number);
+		witness->retries++;
+		check_budget(witness, retrying);
+	}
+	if (++seen->attempts > retrying->attempts)
+		witness_complain(witness, "request %" PRIu32 " is tried %" PRIu32 " times", number,
+				seen->attempts);
+	if (now >= seen->deadline)
+		witness_complain(witness, "request %" PRIu32 " is tried past its deadline", number);
+	seen->failed_at = 0;
+}
+
+static bool is_nap(const struct witness *witness, const struct retrying *retrying,
+		const struct seen *seen)
+{
+	return seen->failed_at > 0 && seen->attempts < retrying->attempts &&
+	       !witness->plan->lagging && seen->failed_at + NAP_NS <= seen->deadline;
+}
+
+void witness_retry_answered(struct witness *witness, uint32_t number, enum status status)
+{
+	const struct retrying *retrying = retrying_of(witness, number);
+	struct seen *seen = &witness->requests[number];
+	if (!retrying)
+		return;
+	witness->successes += status == STATUS_OK || status == STATUS_NOT_FOUND;
+	if (!was_processed(status))
+		seen->failed_at = witness->harness->world.async.now;
+	witness->naps += is_nap(witness, retrying, seen);
+}
+
+void witness_retry_ended(struct witness *witness, uint32_t number, enum reason reason)
+{
+	const struct retrying *retrying = retrying_of(witness, number);
+	const struct seen *seen = &witness->requests[number];
+	uint64_t now = witness->harness->world.async.now;
+	if (!retrying || seen->attempts == 0)
+		return;
+	witness->slept_through += reason == DEADLINE && is_nap(witness, retrying, seen);
+	if (reason == REASON_NONE && seen->status == STATUS_UNAVAILABLE && retrying->budget == 0 &&
+			seen->attempts < retrying->attempts &&
+			now + backoff_max(retrying, seen->attempts) < seen->deadline)
+		witness_complain(witness,
+				"request %" PRIu32 " is given up after %" PRIu32 " attempts",
+				number, seen->attempts);
+}
+
+void witness_retry_waits(struct witness *witness, uint32_t number)
+{
+	const struct retrying *retrying = retrying_of(witness, number);
+	const struct seen *seen = &witness->requests[number];
+	if (retrying && seen->failed_at > 0 &&
+			witness->harness->world.async.now >
+					seen->failed_at + LATE_NS +
+							backoff_max(retrying, seen->attempts))
+		witness_complain(witness, "request %" PRIu32 " waits too long to be tried again",
+				number);
+}
+
+void witness_retry_check_end(struct witness *witness)
+{
+	if (witness->naps >= NAPS_MIN && witness->slept_through * 5 > witness->naps)
+		witness_complain(witness,
+				"%" PRIu64 " of %" PRIu64
+				" failures were followed by a wait until the deadline",
+				witness->slept_through, witness->naps);
+}
