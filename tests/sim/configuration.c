@@ -136,6 +136,7 @@ void configuration_init(struct configuration *configuration, struct random *rand
 			.yaml = &configuration->yaml};
 	write_limits(&writer);
 	write_resources(&writer);
+	writer_feeds(&writer);
 	buffer_append(&configuration->yaml, TEXT("pipelines:\n"));
 	for (enum shape_kind kind = 0; kind < SHAPE_TREE; kind++)
 		write_pipeline(&writer, kind);

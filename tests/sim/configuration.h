@@ -70,8 +70,19 @@ struct shape {
 	bool retries;		  /* it may wait though nothing goes on */
 };
 
+/* Of the feeds: see configuration_feeds.c. */
+struct planned_feeds {
+	uint64_t above;	 /* microseconds, for `slow` */
+	uint64_t sample; /* of `some` */
+	uint64_t over;	 /* of `odd` */
+	uint64_t least;
+	uint64_t memory;
+	uint64_t warmup;
+};
+
 struct configuration {
 	struct buffer yaml;
+	struct planned_feeds feeds;
 	struct shape shapes[SHAPES_MAX];
 	size_t shape_count;
 	uint64_t in_flight;

@@ -55,3 +55,6 @@ void writer_retry_head(struct writer *writer);
 /* Up to options that follow the body. */
 void writer_race(struct writer *writer, const char *body);
 void writer_fanout(struct writer *writer, bool in_miss);
+
+/* configuration_feeds.c */
+void writer_feeds(struct writer *writer);

@@ -30,6 +30,7 @@ static const char *const names[] = {
 		[MET_PARTIAL] = "partial answers",
 		[MET_LIMIT] = "refused at a limit",
 		[MET_LATE_ANSWER] = "late answers",
+		[MET_OUTLIER] = "outliers",
 };
 
 static const enum met endings[] = {
@@ -48,6 +49,7 @@ static const enum met endings[] = {
 		MET_PARTIAL,
 		MET_LIMIT,
 		MET_LATE_ANSWER,
+		MET_OUTLIER,
 };
 
 #define ENDING_COUNT ((int)(sizeof(endings) / sizeof(endings[0])))

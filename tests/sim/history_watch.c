@@ -104,6 +104,13 @@ static void on_ended(void *user, const struct record *record)
 	witness_ended(&history->witness, record);
 }
 
+static void on_feed(void *user, const struct feed_event *event)
+{
+	struct history *history = user;
+	PASS_ON(history, feed_told, event);
+	witness_feed_told(&history->witness, event);
+}
+
 static void on_stalled(void *user, struct peer *peer)
 {
 	struct history *history = user;
@@ -123,6 +130,7 @@ void history_watch(struct history *history)
 			.reply_gone = on_gone,
 			.reply_discarded = on_discarded,
 			.request_ended = on_ended,
+			.feed_told = on_feed,
 			.peer_stalled = on_stalled,
 			.user = history,
 	};

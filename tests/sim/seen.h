@@ -78,3 +78,21 @@ struct seen_query {
 	uint32_t live;	 /* of them, not cancelled */
 	uint64_t latest; /* arrival of the latest request it was started for */
 };
+
+/* Of each request which feeds must tell, in their order in the file. What `some` samples is seen by
+ * the row. */
+enum watched_feed { FEED_SLOW = 1, FEED_ODD = 2 };
+
+#define FEED_READINGS_MAX 4096
+
+struct seen_feeds {
+	unsigned expected; /* that have not told of the latest request */
+	uint64_t us;	   /* of it */
+	bool unsure;	   /* whether ODD tells of it */
+	bool sampled;	   /* SOME may tell of it */
+	uint64_t row;	   /* requests of this row, and those told */
+	uint64_t row_told;
+	double mean; /* before the latest reading */
+	double learned[FEED_READINGS_MAX];
+	size_t learned_count;
+};

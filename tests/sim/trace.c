@@ -329,6 +329,20 @@ static void on_request_ended(void *user, const struct record *record)
 		pipeline_visit(record->pipeline, record->run->root, write_stage, trace);
 }
 
+static void on_feed(void *user, const struct feed_event *event)
+{
+	struct trace *trace = user;
+	if (!begin(trace))
+		return;
+	buffer_append_format(&trace->text, "%.*s {", TEXT_ARG(event->feed->topic));
+	size_t start = trace->text.size;
+	feed_event_write(event, &trace->text);
+	if (trace->text.size > start)
+		trace->text.data[start] = ' '; /* in place of a comma */
+	buffer_append(&trace->text, TEXT(" }"));
+	end(trace);
+}
+
 void trace_init(struct trace *trace, struct harness *harness)
 {
 	*trace = (struct trace){
@@ -342,6 +356,7 @@ void trace_init(struct trace *trace, struct harness *harness)
 					.reply_gone = on_reply_gone,
 					.reply_discarded = on_reply_discarded,
 					.request_ended = on_request_ended,
+					.feed_told = on_feed,
 					.peer_stalled = on_peer_stalled,
 					.user = trace},
 	};

@@ -38,6 +38,7 @@ struct witness {
 	uint64_t successes;	/* what ended well there; */
 	uint64_t naps;		/* failures after which there was time for another attempt, */
 	uint64_t slept_through; /* and those of them where it was waited until the deadline */
+	struct seen_feeds feeds;
 	uint64_t missing_at[PLAN_KEYS]; /* when a flight last found that there is none */
 	uint32_t given[PLAN_KEYS]; /* a bit for each status that a resource has ever given for it */
 	uint64_t arrivals;
@@ -109,6 +110,7 @@ void witness_after_cut(struct witness *witness);
 
 /* As the watch is told. */
 void witness_ended(struct witness *witness, const struct record *record);
+void witness_feed_told(struct witness *witness, const struct feed_event *event);
 void witness_replied(
 		struct witness *witness, uint32_t peer, struct text envelope, struct text reply);
 void witness_refused(struct witness *witness, uint32_t peer, struct text reply);

@@ -121,6 +121,7 @@ static void check_missing(struct witness *witness, uint32_t number, const struct
 void witness_ended(struct witness *witness, const struct record *record)
 {
 	witness->ended[record->status]++;
+	witness_feeds_ended(witness, record);
 	if (!record->trace.data)
 		return; /* garbage */
 	uint32_t number = (uint32_t)strtoul(record->trace.data + 1, NULL, 10);

@@ -106,3 +106,7 @@ void witness_gate_gave(struct witness *witness, uint32_t number, uint32_t run);
 /* witness_rest.c: what is left alive, after each step and when nothing goes on. */
 void witness_check_permits(struct witness *witness);
 void witness_check_rest(struct witness *witness);
+
+/* witness_feeds.c */
+void witness_feeds_ended(struct witness *witness, const struct record *record);
+void witness_feeds_check_end(struct witness *witness);
