@@ -34,9 +34,9 @@ static void write_database(struct buffer *buffer, const struct database *databas
 {
 	buffer_append_format(buffer,
 			"\"connections\":%" PRIu32 ",\"queries\":%" PRIu64
-			",\"running_highest\":%" PRIu32,
+			",\"running_highest\":%" PRIu32 ",\"replaced\":%" PRIu64,
 			database->connections, (uint64_t)database->queries,
-			(uint32_t)database->running_highest);
+			(uint32_t)database->running_highest, database->replaced);
 }
 
 static void write_source(struct buffer *buffer, const struct source *source)

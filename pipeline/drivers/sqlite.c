@@ -265,7 +265,7 @@ static enum sqlite_open open_connections(struct sqlite *sqlite, struct diag *dia
 {
 	uint32_t count = sqlite->database.connections;
 	sqlite->connections = calloc(count, sizeof(*sqlite->connections));
-	if (sqlite->connections == NULL) {
+	if (sqlite->connections == NULL || !sqlite_watch(sqlite)) {
 		diag_error(diag, sqlite->resource.place, "database \"%s\": out of memory",
 				sqlite->resource.name);
 		return OPEN_FAILED;
@@ -314,13 +314,15 @@ static enum sqlite_open open_all(struct sqlite *sqlite, struct diag *diag)
 {
 	enum sqlite_open opened = open_connections(sqlite, diag);
 	sqlite->resource.ready = opened == OPEN_DONE && start_workers(sqlite, diag);
-	if (!sqlite->resource.ready)
+	if (!sqlite->resource.ready) {
+		sqlite_unwatch(sqlite);
 		close_connections(sqlite);
+	}
 	return opened;
 }
 
 /* The connections are their workers', so what was named since is tried on one more. */
-static enum sqlite_open prove(struct sqlite *sqlite, struct diag *diag)
+enum sqlite_open sqlite_prove(struct sqlite *sqlite, struct diag *diag)
 {
 	struct sqlite_connection connection = {0};
 	enum sqlite_open opened = sqlite_connection_open(&connection, sqlite, diag);
@@ -333,7 +335,8 @@ static void open_database(struct resource *resource, struct diag *diag)
 	struct sqlite *sqlite = container_of(resource, struct sqlite, resource);
 	if (resource->ready && !resource->behind)
 		return;
-	enum sqlite_open opened = resource->ready ? prove(sqlite, diag) : open_all(sqlite, diag);
+	enum sqlite_open opened =
+			resource->ready ? sqlite_prove(sqlite, diag) : open_all(sqlite, diag);
 	if (opened == OPEN_DONE)
 		note_proven(sqlite);
 	else if (opened == OPEN_LOCKED)
@@ -344,6 +347,7 @@ static bool close_database(struct resource *resource, uint64_t until)
 {
 	struct sqlite *sqlite = container_of(resource, struct sqlite, resource);
 	resource->ready = false;
+	sqlite_unwatch(sqlite);
 	if (sqlite->workers && !workers_free(sqlite->workers, until))
 		return false;
 	sqlite->workers = NULL;

@@ -3,7 +3,7 @@
 /*
  * For the files sqlite*.c only. sqlite.c is the driver, on the loop; sqlite_connection.c is what a
  * worker does with its connection; sqlite_statement.c is one prepared query of one connection, and
- * sqlite_row.c writes its rows as JSON.
+ * sqlite_row.c writes its rows as JSON. sqlite_replace.c notices that the file was replaced.
  *
  * A connection and its statements belong to the loop until the workers are started, then to their
  * worker, and to the loop again when the workers have ended. What is named when they run already is
@@ -17,6 +17,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "pipeline/base/buffer.h"
 #include "pipeline/drivers/driver.h"
@@ -24,6 +25,12 @@
 #include "pipeline/resources/database.h"
 
 struct sqlite_connection;
+
+/* Which file stands at a path. */
+struct sqlite_file {
+	dev_t device;
+	ino_t inode;
+};
 
 struct query {
 	struct sqlite *sqlite;
@@ -49,6 +56,11 @@ struct sqlite {
 	struct workers *workers;
 	bool told_locked;
 	_Atomic uint32_t running; /* statements, at this moment */
+	struct file_watch *watch;
+	sd_event_source *retry;	    /* to look at a file again that another has locked */
+	struct sqlite_file file;    /* that is used; it changes under the lock */
+	_Atomic uint64_t files;	    /* how many have been taken after the first */
+	struct sqlite_file refused; /* the last that was found unusable */
 	/* Who waits for another's lock waits here for a cancel. */
 	pthread_mutex_t lock;
 	pthread_cond_t cancelled;
@@ -96,6 +108,7 @@ struct sqlite_connection {
 	size_t statement_count;
 	struct sqlite_job *job; /* that runs; NULL: none */
 	bool begun;		/* its statement has begun and is counted as running */
+	uint64_t files;		/* the sqlite's when it was opened */
 	struct buffer out;	/* the row that is being written */
 };
 
@@ -105,6 +118,10 @@ enum sqlite_open { OPEN_DONE, OPEN_LOCKED, OPEN_FAILED };
 /* Opens a connection, which is zeroed, and prepares all queries. To be closed even if it fails. */
 enum sqlite_open sqlite_connection_open(
 		struct sqlite_connection *connection, struct sqlite *sqlite, struct diag *diag);
+
+/* Whether the file at the path can be used: opens a connection of the loop's and prepares all
+ * queries on it. */
+enum sqlite_open sqlite_prove(struct sqlite *sqlite, struct diag *diag);
 
 /* Safe twice, and on a zeroed one. */
 void sqlite_connection_close(struct sqlite_connection *connection);
@@ -141,3 +158,14 @@ void sqlite_statement_reset(struct sqlite_statement *statement);
  */
 bool sqlite_row_append(struct buffer *out, const struct sqlite_statement *statement,
 		const struct json_limits *limits, int *ret_column, const char **ret_message);
+
+/* sqlite_replace.c: from before the first connection is opened until the last is closed. False when
+ * memory is out. */
+bool sqlite_watch(struct sqlite *sqlite);
+void sqlite_unwatch(struct sqlite *sqlite);
+
+/* False: there is none. */
+bool sqlite_file_read(const char *path, struct sqlite_file *ret);
+
+/* Whether the file that is to be used stands at the path. On any thread. */
+bool sqlite_file_is_current(struct sqlite *sqlite);

@@ -83,7 +83,8 @@ static int on_statement(unsigned kind, void *user, void *stmt, void *sql)
 	if (connection->job == NULL || connection->begun)
 		return 0;
 	struct query *query = connection->job->job.query;
-	if (stmt != connection->statements[query->index].stmt)
+	if (query->index >= connection->statement_count ||
+			stmt != connection->statements[query->index].stmt)
 		return 0; /* or it is the preparing of a statement that reads the schema */
 	connection->begun = true;
 	count_one(&connection->sqlite->running, &connection->sqlite->database.running_highest);
@@ -234,6 +235,7 @@ enum sqlite_open sqlite_connection_open(
 		struct sqlite_connection *connection, struct sqlite *sqlite, struct diag *diag)
 {
 	connection->sqlite = sqlite;
+	connection->files = atomic_load(&sqlite->files);
 	buffer_init(&connection->out);
 	int code = open_file(connection);
 	if (code != SQLITE_OK)
@@ -249,16 +251,52 @@ enum sqlite_open sqlite_connection_open(
 	return result;
 }
 
+static void close_file(struct sqlite_connection *connection)
+{
+	for (size_t i = 0; i < connection->statement_count; i++)
+		sqlite_statement_deinit(&connection->statements[i]);
+	free(connection->statements);
+	connection->statements = NULL;
+	connection->statement_count = 0;
+	(void)sqlite3_close(connection->db);
+	connection->db = NULL;
+}
+
 void sqlite_connection_close(struct sqlite_connection *connection)
 {
 	if (connection->sqlite == NULL)
 		return;
-	for (size_t i = 0; i < connection->statement_count; i++)
-		sqlite_statement_deinit(&connection->statements[i]);
-	free(connection->statements);
+	close_file(connection);
 	buffer_deinit(&connection->out);
-	(void)sqlite3_close(connection->db);
 	*connection = (struct sqlite_connection){0};
+}
+
+/*
+ * Opens the file that the loop has taken since this one was opened. Where it can't be opened just
+ * now, or yet another stands at its path, the old one stays until the next job. SQLite's handlers
+ * are bound to the connection, so it is the old file that is put aside meanwhile.
+ */
+static void follow(struct sqlite_connection *connection)
+{
+	struct sqlite *sqlite = connection->sqlite;
+	uint64_t files = atomic_load(&sqlite->files);
+	if (connection->files == files)
+		return;
+	struct sqlite_connection old = *connection;
+	connection->db = NULL;
+	connection->statements = NULL;
+	connection->statement_count = 0;
+	bool opened = sqlite_file_is_current(sqlite) && open_file(connection) == SQLITE_OK &&
+		      sqlite_file_is_current(sqlite);
+	if (opened) {
+		connection->files = files;
+		close_file(&old);
+	} else {
+		close_file(connection);
+		connection->db = old.db;
+		connection->statements = old.statements;
+		connection->statement_count = old.statement_count;
+	}
 }
 
 /* ---- running */
@@ -378,6 +416,7 @@ void sqlite_connection_run(void *state, struct work *work)
 	struct query *query = job->job.query;
 	char *error;
 	connection->job = job;
+	follow(connection);
 	int code = prepare(connection, query, &error);
 	if (code == SQLITE_OK)
 		run_statement(connection, &connection->statements[query->index]);

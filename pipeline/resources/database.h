@@ -80,6 +80,7 @@ struct database {
 	const char *name; /* the configuration's; borrowed */
 	size_t job_size;
 	uint32_t connections; /* jobs that can run at once */
+	uint64_t replaced;    /* how often another file has taken its place */
 	/*
 	 * Of all its queries, and counted where they run, not where they are asked for: maybe in
 	 * other threads.

@@ -26,6 +26,16 @@ pipelines:
     takes: {sku: string}
     steps:
     - timeout: {after: 20ms, steps: [{lookup: {in: catalog, query: "SELECT name FROM product WHERE sku = :sku"}}]}
+  patient:
+    takes: {sku: string}
+    steps:
+    - retry:
+        attempts: 10
+        initial: 2s
+        max: 2s
+        budget: 0
+        steps:
+        - timeout: {after: 20ms, steps: [{lookup: {in: catalog, query: "SELECT name FROM product WHERE sku = :sku"}}]}
   cached:
     takes: {sku: string}
     steps:
@@ -193,9 +203,61 @@ def test_a_hanging_database_is_no_outage_of_the_cache(stack):
     waiting.settle()
 
 
+def test_a_retry_outlives_a_lock(stack):
+    catalog, daemon = prepared(stack)
+    client, feed = Client(stack, daemon), Feed(stack, daemon)
+    catalog.lock()
+    client.ask("patient", 1, {"sku": "s1"})
+    feed.stats(lambda stats: stats["pipelines"]["patient"]["stages"]["patient/1.retry"]["retries"] >= 2)
+    catalog.unlock()
+    reply = client.hear()
+    equal((reply.status, reply.body), ("OK", {"name": "product 1"}))
+
+
+def replace(stack, directory, price):
+    """Puts a new catalog in the place of the old one, all at once."""
+    new = Catalog(stack, directory / "new.db")
+    new.connection.execute("UPDATE product SET name = ?", (f"at {price}",))
+    new.connection.close()
+    (directory / "new.db").rename(directory / "catalog.db")
+
+
+def test_a_file_that_is_replaced(stack):
+    directory = folder(stack)
+    Catalog(stack, directory / "catalog.db")
+    daemon = Sluiced(stack, SLUICED, CONFIG, directory)
+    client, feed = Client(stack, daemon), Feed(stack, daemon, "daemon.")
+    check_serves(client)
+    for price in (1, 2):
+        client.ask("product", "during", {"sku": "s2"})
+        replace(stack, directory, price)
+        event = feed.wait_for("daemon.database_replaced")
+        equal(event["name"], "catalog")
+        equal(client.hear().status, "OK")
+        for _ in range(4):
+            equal(client.call("product", {"sku": "s1"}).body, {"name": f"at {price}"})
+    daemon.log.wait_for('msg="a replaced database is used"')
+
+
+def test_a_file_that_is_replaced_by_another_kind(stack):
+    directory = folder(stack)
+    Catalog(stack, directory / "catalog.db")
+    daemon = Sluiced(stack, SLUICED, CONFIG, directory)
+    client, feed = Client(stack, daemon), Feed(stack, daemon, "daemon.")
+    (directory / "new.db").write_text("this is not a database\n" * 1000)
+    (directory / "new.db").rename(directory / "catalog.db")
+    feed.wait_for("daemon.database_refused")
+    check_serves(client)
+    replace(stack, directory, 3)
+    feed.wait_for("daemon.database_replaced")
+    equal(client.call("product", {"sku": "s1"}).body, {"name": "at 3"})
+    equal(feed.stats()["databases"]["catalog"]["replaced"], 1)
+
+
 tap.run([
     test_a_missing_file, test_one_that_is_not_required_comes_later, test_a_file_that_is_no_database,
     test_queries_that_do_not_prepare, test_locked_at_run_time,
     test_a_table_that_goes_and_comes_back, test_columns_that_change, test_values_that_are_no_json,
     test_values_are_bound_and_never_spliced, test_a_hanging_database_is_no_outage_of_the_cache,
+    test_a_retry_outlives_a_lock, test_a_file_that_is_replaced, test_a_file_that_is_replaced_by_another_kind,
 ])

@@ -1,0 +1,146 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A database file that was replaced: another file stands at its path, put there by rename(2), as a
+ * new catalog should be. It is tried on a connection of the loop's with every query, and only if
+ * all can be prepared it is taken: each worker then opens it before its next job, and what runs
+ * ends on the old one. Otherwise the old one stays open, and it is looked at again when something
+ * happens to the path, or, where another process holds the new file's lock, a little later.
+ *
+ * Files are told apart by device and inode. A worker that finds yet another one at the path stays
+ * with what it has, until that one was tried.
+ */
+#include <errno.h>
+#include <sys/stat.h>
+
+#include "pipeline/base/arena.h"
+#include "pipeline/base/log.h"
+#include "pipeline/drivers/sqlite.h"
+#include "pipeline/loop/file_watch.h"
+
+/* Who lets go of a lock tells nobody. */
+#define LOCK_RETRY_NS 100000000U
+
+bool sqlite_file_read(const char *path, struct sqlite_file *ret)
+{
+	struct stat status;
+	if (stat(path, &status) != 0)
+		return false;
+	*ret = (struct sqlite_file){status.st_dev, status.st_ino};
+	return true;
+}
+
+static bool same_file(const struct sqlite_file *a, const struct sqlite_file *b)
+{
+	return a->device == b->device && a->inode == b->inode;
+}
+
+bool sqlite_file_is_current(struct sqlite *sqlite)
+{
+	struct sqlite_file file;
+	if (!sqlite_file_read(sqlite->path, &file))
+		return false;
+	pthread_mutex_lock(&sqlite->lock);
+	bool same = same_file(&file, &sqlite->file);
+	pthread_mutex_unlock(&sqlite->lock);
+	return same;
+}
+
+static void tell(struct sqlite *sqlite, const char *event, const char *reason)
+{
+	const struct driver_context *context = sqlite->context;
+	if (context->event)
+		context->event(context->user, event, text_of(sqlite->resource.name), reason);
+}
+
+static void take(struct sqlite *sqlite, const struct sqlite_file *file)
+{
+	pthread_mutex_lock(&sqlite->lock);
+	sqlite->file = *file;
+	pthread_mutex_unlock(&sqlite->lock);
+	atomic_fetch_add(&sqlite->files, 1);
+	sqlite->database.replaced++;
+	log_line(sqlite->context->log, LOG_LEVEL_NOTICE, "a replaced database is used",
+			{"database", text_of(sqlite->resource.name)},
+			{"file", text_of(sqlite->path)});
+	tell(sqlite, "database_replaced", "another file stands at its path");
+}
+
+/* Said once of each file, however often it is looked at. */
+static void refuse(struct sqlite *sqlite, const struct sqlite_file *file, const struct diag *diag)
+{
+	if (same_file(file, &sqlite->refused))
+		return;
+	sqlite->refused = *file;
+	log_line(sqlite->context->log, LOG_LEVEL_WARNING,
+			"a replaced database cannot be used, and the one before stays open",
+			{"database", text_of(sqlite->resource.name)},
+			{"file", text_of(sqlite->path)},
+			{"error", text_of(diag->first ? diag->first->message : "out of memory")});
+	tell(sqlite, "database_refused", "the file that now stands at its path cannot be used");
+}
+
+static void look(void *user);
+
+static void look_again_later(struct sqlite *sqlite)
+{
+	if (sqlite->retry == NULL)
+		(void)loop_every(sqlite->context->loop, LOCK_RETRY_NS, LOOP_PRIORITY_ANSWERS, look,
+				sqlite, &sqlite->retry);
+}
+
+/* What was found in a file is only of that file if it still stands there. */
+static void try_file(struct sqlite *sqlite, const struct sqlite_file *file)
+{
+	struct arena arena;
+	struct diag diag;
+	struct sqlite_file after;
+	arena_init(&arena, NULL);
+	diag_init(&diag, &arena);
+	enum sqlite_open opened = sqlite_prove(sqlite, &diag);
+	bool stayed = sqlite_file_read(sqlite->path, &after) && same_file(file, &after);
+	if (stayed && opened == OPEN_DONE)
+		take(sqlite, file);
+	else if (stayed && opened == OPEN_FAILED)
+		refuse(sqlite, file, &diag);
+	else if (stayed)
+		look_again_later(sqlite);
+	arena_deinit(&arena);
+}
+
+static void look(void *user)
+{
+	struct sqlite *sqlite = user;
+	struct sqlite_file file;
+	sqlite->retry = sd_event_source_disable_unref(sqlite->retry);
+	if (sqlite->resource.ready && sqlite_file_read(sqlite->path, &file) &&
+			!same_file(&file, &sqlite->file))
+		try_file(sqlite, &file);
+}
+
+/* Of a directory that is not there the opening complains. */
+static void tell_unwatched(struct sqlite *sqlite, int error)
+{
+	if (error == -ENOENT || error == -ENOTDIR)
+		return;
+	log_line(sqlite->context->log, LOG_LEVEL_WARNING,
+			"it will not be noticed when this database is replaced",
+			{"database", text_of(sqlite->resource.name)},
+			{"file", text_of(sqlite->path)}, {"error", text_of(strerror(-error))});
+}
+
+bool sqlite_watch(struct sqlite *sqlite)
+{
+	int error = 0;
+	sqlite->watch = file_watch_new(sqlite->context->loop, sqlite->path, look, sqlite, &error);
+	/* Whatever is put there from here on is noticed. */
+	(void)sqlite_file_read(sqlite->path, &sqlite->file);
+	if (sqlite->watch == NULL && error != -ENOMEM)
+		tell_unwatched(sqlite, error);
+	return error != -ENOMEM;
+}
+
+void sqlite_unwatch(struct sqlite *sqlite)
+{
+	sqlite->watch = file_watch_free(sqlite->watch);
+	sqlite->retry = sd_event_source_disable_unref(sqlite->retry);
+}
