@@ -94,6 +94,13 @@ static void write_retry(struct writer *writer)
 	writer->shape->asks = true;
 }
 
+static void write_board(struct writer *writer)
+{
+	buffer_append_char(writer->yaml, '[');
+	writer_board(writer);
+	buffer_append(writer->yaml, TEXT("}]"));
+}
+
 static void write_tree(struct writer *writer)
 {
 	writer_steps(writer, (unsigned)random_below(writer->random, DEPTH_MAX + 1), false);
@@ -106,6 +113,7 @@ static void (*const writers[])(struct writer *writer) = {
 		[SHAPE_RACE] = write_race,
 		[SHAPE_GATE] = write_gate,
 		[SHAPE_RETRY] = write_retry,
+		[SHAPE_BOARD] = write_board,
 		[SHAPE_TREE] = write_tree,
 };
 

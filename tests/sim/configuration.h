@@ -16,8 +16,17 @@
 
 /* LOOKUP: one lookup and nothing else, so that what becomes of each request can be foretold.
  * CACHE: a cache above one lookup. RACE: one fan-out. GATE: a lookup, and another under a
- * condition. RETRY: one source, asked again when it fails. TREE: any stages. */
-enum shape_kind { SHAPE_LOOKUP, SHAPE_CACHE, SHAPE_RACE, SHAPE_GATE, SHAPE_RETRY, SHAPE_TREE };
+ * condition. RETRY: one source, asked again when it fails. BOARD: all answers of a fan-out, for
+ * each element. TREE: any stages. */
+enum shape_kind {
+	SHAPE_LOOKUP,
+	SHAPE_CACHE,
+	SHAPE_RACE,
+	SHAPE_GATE,
+	SHAPE_RETRY,
+	SHAPE_BOARD,
+	SHAPE_TREE
+};
 
 #define SHAPES_SIMPLE SHAPE_TREE /* one of each kind comes first, of which all is known */
 #define TREES_MAX     5
@@ -27,10 +36,12 @@ enum shape_kind { SHAPE_LOOKUP, SHAPE_CACHE, SHAPE_RACE, SHAPE_GATE, SHAPE_RETRY
 struct race {
 	uint32_t sources;
 	uint32_t needed;
+	bool any; /* and it gives one value */
 	bool fail_fast;
 	bool partial;
 	bool lowest; /* the best is given, by its run */
 	bool highest;
+	uint32_t ahead; /* of a BOARD: parts asked for or there, and not read */
 };
 
 /* For whom the second lookup of a GATE runs: with that n, or one that is greater or less; or whose

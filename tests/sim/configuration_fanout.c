@@ -26,6 +26,7 @@ static void write_wait(struct writer *writer, struct race *race)
 	switch (random_below(writer->random, 3)) {
 	case 0:
 		race->needed = 1;
+		race->any = true;
 		buffer_append(writer->yaml, TEXT(", wait: any"));
 		return;
 	case 1:
@@ -76,4 +77,19 @@ void writer_fanout(struct writer *writer, bool in_miss)
 		writer->shape->limits_time = true;
 	}
 	buffer_append(writer->yaml, TEXT("}"));
+}
+
+void writer_board(struct writer *writer)
+{
+	struct race *race = &writer->shape->race;
+	*race = (struct race){0};
+	race->ahead = (uint32_t)(1 + random_below(writer->random, 6));
+	buffer_append(writer->yaml, TEXT("{fanout: {"));
+	race->sources = (uint32_t)write_sources(writer);
+	write_on_error(writer, race);
+	buffer_append_format(writer->yaml,
+			", each: {s: \"${l}\"}, body: {s: \"${s}\", k: \"${k}\", n: \"${n}\"}, "
+			"ahead: %" PRIu32 "}",
+			race->ahead);
+	writer->shape->asks = true;
 }

@@ -31,6 +31,9 @@ static const char *const names[] = {
 		[MET_LIMIT] = "refused at a limit",
 		[MET_LATE_ANSWER] = "late answers",
 		[MET_OUTLIER] = "outliers",
+		[MET_PART] = "parts of answers",
+		[MET_PART_HELD] = "parts that had to wait",
+		[MET_PARTS_CUT] = "cut off after some of their parts",
 };
 
 static const enum met endings[] = {
@@ -50,6 +53,8 @@ static const enum met endings[] = {
 		MET_LIMIT,
 		MET_LATE_ANSWER,
 		MET_OUTLIER,
+		MET_PART,
+		MET_PARTS_CUT,
 };
 
 #define ENDING_COUNT ((int)(sizeof(endings) / sizeof(endings[0])))

@@ -64,11 +64,11 @@ static enum sent send_reply(void *user, void *connection, struct text envelope, 
 	struct text text = {reply->data, reply->size};
 	if (!peer->gone && peer->room == 0) {
 		if (watch && watch->reply_refused)
-			watch->reply_refused(watch->user, peer, text);
+			watch->reply_refused(watch->user, peer, envelope, text);
 		return SENT_FULL;
 	}
 	if (peer->gone && watch && watch->reply_gone)
-		watch->reply_gone(watch->user, peer, text);
+		watch->reply_gone(watch->user, peer, envelope, text);
 	if (!peer->gone) {
 		peer->room -= peer->room != ROOM_FOR_ALL;
 		if (watch && watch->reply_taken)

@@ -29,8 +29,8 @@ static size_t write_request(char *message, size_t size, const struct plan *plan,
 		buffer_append_char(&buffer, '-');
 	else
 		buffer_append_u64(&buffer, planned->budget_ms);
-	buffer_append_format(&buffer, " trace=t%" PRIu32 "\n{\"k\":\"k%" PRIu32 "\",\"l\":[",
-			number, planned->key);
+	buffer_append_format(&buffer, "%s trace=t%" PRIu32 "\n{\"k\":\"k%" PRIu32 "\",\"l\":[",
+			planned->stream ? " stream=1" : "", number, planned->key);
 	for (uint32_t i = 0; i < planned->key % 4; i++)
 		buffer_append_format(&buffer, "%s\"k%" PRIu32 ".%" PRIu32 "\"", i > 0 ? "," : "",
 				planned->key, i);

@@ -76,18 +76,18 @@ static void on_taken(void *user, struct peer *peer, struct text envelope, struct
 	witness_replied(&history->witness, history_index(history, peer), envelope, reply);
 }
 
-static void on_refused(void *user, struct peer *peer, struct text reply)
+static void on_refused(void *user, struct peer *peer, struct text envelope, struct text reply)
 {
 	struct history *history = user;
-	PASS_ON(history, reply_refused, peer, reply);
-	witness_refused(&history->witness, history_index(history, peer), reply);
+	PASS_ON(history, reply_refused, peer, envelope, reply);
+	witness_refused(&history->witness, history_index(history, peer), envelope, reply);
 }
 
-static void on_gone(void *user, struct peer *peer, struct text reply)
+static void on_gone(void *user, struct peer *peer, struct text envelope, struct text reply)
 {
 	struct history *history = user;
-	PASS_ON(history, reply_gone, peer, reply);
-	witness_gone(&history->witness, history_index(history, peer), reply);
+	PASS_ON(history, reply_gone, peer, envelope, reply);
+	witness_gone(&history->witness, history_index(history, peer), envelope, reply);
 }
 
 static void on_discarded(void *user, struct peer *peer, struct text reply)

@@ -97,8 +97,9 @@ static struct planned some_request(const struct plan *plan, uint32_t number, str
 			.shape = (uint32_t)random_below(random, plan->configuration.shape_count),
 			.key = (uint32_t)random_below(random, plan->keys),
 			.budget_ms = some_budget(random),
+			.stream = per_thousand(random, 500),
 	};
-	if (per_thousand(random, 300))
+	if (per_thousand(random, 200))
 		request.shape = (uint32_t)random_below(random, SHAPES_SIMPLE);
 	if (per_thousand(random, 50)) /* so that many wait for one flight */
 		request.shape = SHAPE_CACHE;

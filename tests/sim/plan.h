@@ -48,6 +48,7 @@ struct planned {
 	uint32_t shape;	   /* shape_count: no such pipeline */
 	uint32_t key;
 	uint32_t budget_ms;
+	bool stream; /* the answer is wanted in parts */
 };
 
 struct behaviour {

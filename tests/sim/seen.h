@@ -25,6 +25,18 @@ enum foretold {
 	FORETOLD_LATE
 };
 
+/* The parts of a request's answer. */
+struct seen_parts {
+	uint32_t left;	/* taken, or found that their client is gone; in their order */
+	uint32_t told;	/* how many there were, as the request said at its end */
+	uint32_t gave;	/* answers, in all of them */
+	uint32_t asked; /* questions that go on, */
+	uint32_t came;	/* and good answers that came */
+	bool held;	/* the next waits in the outbox */
+	bool lacking;	/* one has said what is missing */
+	bool exact;	/* all that came is to be given */
+};
+
 /* What has become of one request of the plan. */
 struct seen {
 	enum seen_state state;
@@ -49,6 +61,7 @@ struct seen {
 	bool drained; /* it was read in a drain */
 	bool held;    /* its reply waits in the outbox */
 	bool first;   /* it started a flight */
+	struct seen_parts parts;
 };
 
 struct seen_peer {
@@ -67,6 +80,7 @@ struct seen_run {
 	uint64_t ended;	  /* 0: not yet */
 	bool good;
 	bool gated; /* it was started under a condition */
+	bool given; /* in a part */
 };
 
 /* One query: how often it runs. */

@@ -237,7 +237,7 @@ static void append_unsent(struct trace *trace, struct text reply)
 	end(trace);
 }
 
-static void on_reply_refused(void *user, struct peer *peer, struct text reply)
+static void on_reply_refused(void *user, struct peer *peer, struct text envelope, struct text reply)
 {
 	struct trace *trace = user;
 	if (!begin(trace))
@@ -247,7 +247,7 @@ static void on_reply_refused(void *user, struct peer *peer, struct text reply)
 	append_unsent(trace, reply);
 }
 
-static void on_reply_gone(void *user, struct peer *peer, struct text reply)
+static void on_reply_gone(void *user, struct peer *peer, struct text envelope, struct text reply)
 {
 	struct trace *trace = user;
 	if (!begin(trace))

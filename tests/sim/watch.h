@@ -21,8 +21,9 @@ struct watch {
 	/* A reply was taken, refused because the peer does not read, found that the peer is gone,
 	 * or was given back unsent. */
 	void (*reply_taken)(void *user, struct peer *peer, struct text envelope, struct text reply);
-	void (*reply_refused)(void *user, struct peer *peer, struct text reply);
-	void (*reply_gone)(void *user, struct peer *peer, struct text reply);
+	void (*reply_refused)(
+			void *user, struct peer *peer, struct text envelope, struct text reply);
+	void (*reply_gone)(void *user, struct peer *peer, struct text envelope, struct text reply);
 	void (*reply_discarded)(void *user, struct peer *peer, struct text reply);
 	void (*request_ended)(void *user, const struct record *record);
 	void (*feed_told)(void *user, const struct feed_event *event); /* after that */

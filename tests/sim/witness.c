@@ -78,6 +78,7 @@ static void check_waiting(struct witness *witness)
 		witness_race_waits(witness, number);
 		witness_retry_waits(witness, number);
 		if (!witness_shape(witness, number)->retries &&
+				!witness_stream_waits(witness, number) &&
 				!witness_may_hope(witness, witness_planned(witness, number)->key))
 			witness_complain(witness, "request %" PRIu32 " waits for nothing", number);
 	}

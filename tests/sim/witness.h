@@ -113,8 +113,9 @@ void witness_ended(struct witness *witness, const struct record *record);
 void witness_feed_told(struct witness *witness, const struct feed_event *event);
 void witness_replied(
 		struct witness *witness, uint32_t peer, struct text envelope, struct text reply);
-void witness_refused(struct witness *witness, uint32_t peer, struct text reply);
-void witness_gone(struct witness *witness, uint32_t peer, struct text reply);
+void witness_refused(
+		struct witness *witness, uint32_t peer, struct text envelope, struct text reply);
+void witness_gone(struct witness *witness, uint32_t peer, struct text envelope, struct text reply);
 void witness_discarded(struct witness *witness, uint32_t peer, struct text reply);
 void witness_stalled(struct witness *witness, uint32_t peer);
 

@@ -159,6 +159,7 @@ void witness_ended(struct witness *witness, const struct record *record)
 		witness_race_ended(witness, number);
 	if (seen->foretold == FORETOLD_NOTHING)
 		witness_retry_ended(witness, number, record->reason);
+	witness_stream_told(witness, number, record);
 	if (record->us != (witness_now(witness) - seen->received) / 1000)
 		witness_complain(witness,
 				"request %" PRIu32 " is said to have taken %" PRIu64 " us", number,

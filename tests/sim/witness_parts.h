@@ -8,6 +8,7 @@
  * and asks start and end, witness_check() after each step. What it remembers is a struct of its own
  * in seen.h.
  */
+#include "pipeline/wire/wire.h"
 #include "tests/sim/witness.h"
 
 struct wire_reply;
@@ -96,6 +97,28 @@ void witness_retry_ended(struct witness *witness, uint32_t number, enum reason r
 /* It still waits. */
 void witness_retry_waits(struct witness *witness, uint32_t number);
 void witness_retry_check_end(struct witness *witness);
+
+/* witness_reply.c */
+/* Checks what a body says of the runs that gave it. */
+void witness_check_body(struct witness *witness, uint32_t number, const struct wire_reply *reply);
+
+/* witness_stream.c: answers in parts. */
+/* What became of a reply: taken, or its client was gone; or not yet; or never. False: it is no
+ * part.
+ */
+bool witness_part_left(
+		struct witness *witness, uint32_t peer, const char *envelope, struct text text);
+bool witness_part_refused(
+		struct witness *witness, uint32_t peer, const char *envelope, struct text text);
+bool witness_part_discarded(struct witness *witness, uint32_t peer, struct text text);
+/* A source is asked; it is no more, and its answer, if any, is good. */
+void witness_stream_asked(struct witness *witness, uint32_t number);
+void witness_stream_answered(struct witness *witness, uint32_t number, bool good);
+/* The request has ended; its last reply has been taken. */
+void witness_stream_told(struct witness *witness, uint32_t number, const struct record *record);
+void witness_stream_ended(struct witness *witness, uint32_t number, const struct wire_reply *reply);
+/* Whether it may be waiting for its client to read. */
+bool witness_stream_waits(const struct witness *witness, uint32_t number);
 
 /* witness_gate.c: what runs under a condition. */
 void witness_gate_started(struct witness *witness, const struct scripted_job *job, uint32_t run,

@@ -62,10 +62,12 @@ void witness_race_answered(
 void witness_race_ended(struct witness *witness, uint32_t number)
 {
 	const struct race *race = race_of(witness, number);
-	const struct seen *seen = &witness->requests[number];
+	struct seen *seen = &witness->requests[number];
 	if (!race || seen->status == STATUS_DEADLINE_EXCEEDED)
 		return;
 	enum decision decision = decide(race, seen);
+	seen->parts.exact = !race->any && !race->lowest && !race->highest;
+	seen->parts.came = seen->good;
 	if (decision != (seen->status == STATUS_OK ? WON : FAILED))
 		witness_complain(witness,
 				"request %" PRIu32 " ends %s with %" PRIu32 " good and %" PRIu32
@@ -77,7 +79,8 @@ void witness_race_ended(struct witness *witness, uint32_t number)
 void witness_race_waits(struct witness *witness, uint32_t number)
 {
 	const struct race *race = race_of(witness, number);
-	if (race && decide(race, &witness->requests[number]) != OPEN)
+	if (race && decide(race, &witness->requests[number]) != OPEN &&
+			!witness_stream_waits(witness, number))
 		witness_complain(witness, "request %" PRIu32 " goes on, though it is decided",
 				number);
 }

@@ -36,6 +36,7 @@ static uint32_t awaits(const struct witness *witness, uint32_t peer, const char 
 		bool fits = seen->state == TOLD && seen->peer == peer &&
 			    seen->status == reply->status &&
 			    reply->us == (seen->told_at - seen->received) / 1000 &&
+			    reply->parts == seen->parts.told &&
 			    reply->duplicate == (seen->foretold == FORETOLD_TWIN);
 		if (!fits || (envelope && witness_planned(witness, i)->envelope !=
 							     (*envelope != '\0')))
@@ -76,24 +77,25 @@ static void check_value(struct witness *witness, uint32_t number, uint32_t run)
 	uint64_t oldest = shape->ttl;
 	if (shape->kind == SHAPE_TREE)
 		oldest += shape->caches * witness->plan->configuration.max_deadline;
-	if (run >= witness->run_count || !from->good || from->ended > seen->told_at)
+	uint64_t at = seen->state == TOLD ? seen->told_at : witness_now(witness);
+	if (run >= witness->run_count || !from->good || from->ended > at)
 		witness_complain(witness, "request %" PRIu32 " got a value that nobody gave",
 				number);
 	else if (from->key != planned->key || (from->request != NOBODY && from->request != number))
 		witness_complain(witness, "request %" PRIu32 " got the value of another", number);
-	else if (from->ended < seen->received && seen->told_at - from->ended >= oldest)
+	else if (from->ended < seen->received && at - from->ended >= oldest)
 		witness_complain(
 				witness, "request %" PRIu32 " got a value that is too old", number);
 }
 
-static void check_body(struct witness *witness, uint32_t number, const struct wire_reply *reply)
+void witness_check_body(struct witness *witness, uint32_t number, const struct wire_reply *reply)
 {
 	static const char head[] = "\"run\":";
 	const char *at = reply->body.data;
 	const char *end = at ? at + reply->body.size : NULL; /* a condition may leave no value */
 	if (reply->partial)
 		coverage_meet(witness->coverage, MET_PARTIAL);
-	else if (at && memmem(at, reply->body.size, "$missing", 8))
+	else if (at && reply->status == STATUS_OK && memmem(at, reply->body.size, "$missing", 8))
 		witness_complain(witness, "request %" PRIu32 " got a part for the whole", number);
 	if (!at)
 		witness_gate_gave(witness, number, 0);
@@ -106,11 +108,18 @@ static void check_body(struct witness *witness, uint32_t number, const struct wi
 	}
 }
 
+/* As a plan has them: `e`, or none. */
+static const char *name_of(struct text envelope)
+{
+	return envelope.size > 0 ? "e" : "";
+}
+
 void witness_replied(struct witness *witness, uint32_t peer, struct text envelope, struct text text)
 {
 	struct wire_reply reply;
-	uint32_t number =
-			find(witness, peer, envelope.size > 0 ? "e" : "", text, FATE_TAKEN, &reply);
+	if (witness_part_left(witness, peer, name_of(envelope), text))
+		return;
+	uint32_t number = find(witness, peer, name_of(envelope), text, FATE_TAKEN, &reply);
 	if (number == NOBODY)
 		return;
 	struct seen *seen = &witness->requests[number];
@@ -120,16 +129,19 @@ void witness_replied(struct witness *witness, uint32_t peer, struct text envelop
 		witness->peers[peer].latest = seen->told;
 	}
 	if (reply.status == STATUS_OK)
-		check_body(witness, number, &reply);
+		witness_check_body(witness, number, &reply);
+	witness_stream_ended(witness, number, &reply);
 	if (reply.status == STATUS_RESOURCE_EXHAUSTED && reply.retry_ms == 0)
 		witness_complain(witness, "reply %" PRIu32 " says no retry_ms", number);
 	witness_leave(witness, seen);
 }
 
-void witness_refused(struct witness *witness, uint32_t peer, struct text text)
+void witness_refused(struct witness *witness, uint32_t peer, struct text envelope, struct text text)
 {
 	struct wire_reply reply;
-	uint32_t number = find(witness, peer, NULL, text, FATE_REFUSED, &reply);
+	if (witness_part_refused(witness, peer, name_of(envelope), text))
+		return;
+	uint32_t number = find(witness, peer, name_of(envelope), text, FATE_REFUSED, &reply);
 	if (number == NOBODY)
 		return;
 	const struct seen *seen = &witness->requests[number];
@@ -138,10 +150,12 @@ void witness_refused(struct witness *witness, uint32_t peer, struct text text)
 		witness_hold(witness, number);
 }
 
-void witness_gone(struct witness *witness, uint32_t peer, struct text text)
+void witness_gone(struct witness *witness, uint32_t peer, struct text envelope, struct text text)
 {
 	struct wire_reply reply;
-	uint32_t number = find(witness, peer, NULL, text, FATE_GONE, &reply);
+	if (witness_part_left(witness, peer, name_of(envelope), text))
+		return;
+	uint32_t number = find(witness, peer, name_of(envelope), text, FATE_GONE, &reply);
 	if (number != NOBODY)
 		witness_leave(witness, &witness->requests[number]);
 }
@@ -149,6 +163,8 @@ void witness_gone(struct witness *witness, uint32_t peer, struct text text)
 void witness_discarded(struct witness *witness, uint32_t peer, struct text text)
 {
 	struct wire_reply reply;
+	if (witness_part_discarded(witness, peer, text))
+		return;
 	uint32_t number = find(witness, peer, NULL, text, FATE_DISCARDED, &reply);
 	if (number == NOBODY)
 		return;

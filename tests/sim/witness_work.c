@@ -167,10 +167,11 @@ uint32_t witness_ask_started(struct witness *witness, const struct scripted_ask 
 	uint32_t request = request_of_ask(ask);
 	check_stack(witness);
 	witness->live_of_key[key]++;
-	if (request != NOBODY)
+	if (request != NOBODY) {
 		witness_race_asked(witness, request);
-	if (request != NOBODY)
 		witness_retry_asked(witness, request);
+		witness_stream_asked(witness, request);
+	}
 	return add_run(witness, key, request);
 }
 
@@ -187,7 +188,10 @@ void witness_job_cancelled(struct witness *witness, const struct scripted_job *j
 
 void witness_ask_cancelled(struct witness *witness, const struct scripted_ask *ask)
 {
+	uint32_t request = request_of_ask(ask);
 	witness->live_of_key[key_of_ask(ask)]--;
+	if (request != NOBODY)
+		witness_stream_answered(witness, request, false);
 }
 
 static void note_end(struct witness *witness, uint32_t run, enum status status)
@@ -222,10 +226,11 @@ void witness_ask_ends(struct witness *witness, const struct scripted_ask *ask, u
 	note_end(witness, run, status);
 	if (odd) /* where its run is looked for, it is a bad answer */
 		witness->given[key_of_ask(ask)] |= 1U << STATUS_INTERNAL;
-	if (request != NOBODY)
-		witness_race_answered(witness, request, run, status == STATUS_OK, odd);
-	if (request != NOBODY)
-		witness_retry_answered(witness, request, status);
+	if (request == NOBODY)
+		return;
+	witness_race_answered(witness, request, run, status == STATUS_OK, odd);
+	witness_retry_answered(witness, request, status);
+	witness_stream_answered(witness, request, status == STATUS_OK);
 }
 
 static void check_wanted(struct witness *witness, uint32_t key, uint32_t request)
