@@ -24,7 +24,8 @@ void causes_add(struct causes *causes, const struct outcome *outcome)
 	copy->next = NULL;
 	if (causes->copies) {
 		copy->cause = NULL;
-		copy->message = arena_copy(causes->arena, copy->message);
+		if (copy->message.data)
+			copy->message = arena_copy(causes->arena, copy->message);
 	}
 	causes->room--;
 	*causes->end = copy;

@@ -49,6 +49,10 @@ static const char yaml[] =
 		"    reply: {note: '${note}', s: '<${s}>'}\n"
 		"  any:\n    steps: [fanout: {to: [north, south], wait: any}]\n"
 		"  all:\n    steps: [fanout: {to: [north, south, east]}]\n"
+		"  board:\n"
+		"    takes: {symbols: [string]}\n"
+		"    steps: [fanout: {to: [north, south], each: {symbol: '${symbols}'}, ahead: "
+		"1}]\n"
 		"  two:\n    steps: [fanout: {to: [north, south, east], wait: 2}]\n"
 		"  hasty:\n"
 		"    steps:\n"
@@ -62,10 +66,12 @@ static const char yaml[] =
 #define ALLOCATIONS_MIN 20   /* a story without them would prove nothing */
 #define OFFER		"\"symbols\":[\"A\",\"B\\u0043\"]"
 
-/* What was said to a request, by its id. */
+/* What was said to a request, by its id: the bodies of its parts and of its reply, joined. */
 struct said {
 	unsigned times;
+	unsigned parts;
 	enum status status;
+	size_t size;
 	char body[2 * PAD_MAX];
 };
 
@@ -79,12 +85,20 @@ static void on_reply(void *user, struct peer *peer, struct text envelope, struct
 	uint64_t id;
 	assert_null(wire_parse_reply(reply, &wire));
 	assert_true(text_to_u64(wire.id, &id) && id < REPLIES_MAX);
-	assert_true(wire.body.size < sizeof(said[id].body));
-	said[id].times++;
-	said[id].status = wire.status;
+	struct said *to = &said[id];
+	assert_true(to->size + wire.body.size < sizeof(to->body));
 	if (wire.body.size > 0)
-		memcpy(said[id].body, wire.body.data, wire.body.size);
-	said[id].body[wire.body.size] = '\0';
+		memcpy(to->body + to->size, wire.body.data, wire.body.size);
+	to->size += wire.body.size;
+	to->body[to->size] = '\0';
+	assert_int_equal(to->times, 0);
+	if (wire.status == STATUS_MORE) {
+		assert_int_equal(wire.seq, ++to->parts);
+		return;
+	}
+	assert_int_equal(wire.parts, to->parts);
+	to->times = 1;
+	to->status = wire.status;
 }
 
 static void on_ended(void *user, const struct record *record)
@@ -162,6 +176,11 @@ static void tell_of_sources(struct peer *one, struct peer *two)
 	say(one, "", "any 14 1000\n{}");
 	end_asks(&world->north, STATUS_INTERNAL, "broken");
 	end_asks(&world->south, STATUS_NOT_FOUND, NULL);
+	say(two, "", "board 16 1000 stream=1\n{" OFFER "}");
+	end_asks(&world->north, STATUS_OK, "[1]");
+	end_asks(&world->south, STATUS_OK, "null");
+	end_asks(&world->north, STATUS_OK, "[2]");
+	end_asks(&world->south, STATUS_OK, "null");
 	say(two, "", "all 15 1000\n{}");
 	end_asks(&world->north, STATUS_OK, "[1]");
 	end_asks(&world->south, STATUS_OK, "null");
@@ -207,6 +226,12 @@ static void tell_of_outboxes(struct peer *one, struct peer *two, const char *sku
 	one->room = 0;
 	say(one, "", "any 50 1000\n{}");
 	end_asks(&h.world.south, STATUS_OK, "3");
+	say(one, "", "board 54 1000 stream=1\n{" OFFER "}");
+	end_asks(&h.world.north, STATUS_OK, "5");
+	end_asks(&h.world.south, STATUS_OK, "6");
+	say(one, "", "board 55 1000 stream=1\n{" OFFER "}");
+	end_asks(&h.world.north, STATUS_OK, "7");
+	say(one, "", "$cancel 55 -");
 	say(one, "e", "product 51 1000\n{\"sku\":\"%s\"}", sku);
 	end_jobs(&h.world.catalog, STATUS_OK, "{\"name\":\"n\"}");
 	engine_begin_batch(h.engine);
@@ -217,6 +242,9 @@ static void tell_of_outboxes(struct peer *one, struct peer *two, const char *sku
 	harness_flush(&h);
 	one->room = two->room = ROOM_FOR_ALL;
 	harness_flush(&h);
+	(void)world_turn(&h.world);
+	end_asks(&h.world.north, STATUS_OK, "8");
+	end_asks(&h.world.south, STATUS_OK, "9");
 }
 
 static void tell_of_the_drain(struct peer *one, struct peer *two)
