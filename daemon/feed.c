@@ -352,6 +352,14 @@ void feed_stats(struct feed *feed, struct text members)
 		feed->dropped++;
 }
 
+void feed_write_stats(const struct feed *feed, struct buffer *buffer)
+{
+	buffer_append(buffer, TEXT(",\"feeds\":{"));
+	if (feed && feed->feeds)
+		record_feeds_write_stats(feed->feeds, buffer);
+	buffer_append_char(buffer, '}');
+}
+
 uint64_t feed_dropped(const struct feed *feed)
 {
 	return feed ? feed->dropped : 0;

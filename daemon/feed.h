@@ -52,5 +52,8 @@ bool feed_wants_stats(const struct feed *feed);
  * does, they are dropped. */
 void feed_stats(struct feed *feed, struct text members);
 
+/* Appends `,"feeds":{…}` for `stats`. */
+void feed_write_stats(const struct feed *feed, struct buffer *buffer);
+
 /* What the feed itself did not publish (no memory, a full socket). */
 uint64_t feed_dropped(const struct feed *feed);

@@ -87,6 +87,7 @@ void stats_write(struct buffer *buffer, const struct engine *engine,
 	write_resources(buffer, "databases", DRIVER_DATABASE, resources);
 	write_resources(buffer, "caches", DRIVER_CACHE, resources);
 	write_resources(buffer, "sources", DRIVER_SOURCE, resources);
+	feed_write_stats(feed, buffer);
 	struct mallinfo2 heap = mallinfo2();
 	buffer_append_format(buffer, ",\"lag_us\":%" PRIu64 ",\"dropped\":%" PRIu64 ",\"heap\":%zu",
 			loop->lag_highest_ns / 1000, feed_dropped(feed),

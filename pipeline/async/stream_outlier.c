@@ -35,6 +35,11 @@ static void learn(struct stream_outlier *outlier, double difference)
 	outlier->variance = (1.0 - weight) * (outlier->variance + difference * step);
 }
 
+double stream_outlier_deviation(const struct stream_outlier *outlier)
+{
+	return sqrt(outlier->variance);
+}
+
 static bool judge(void *user, const void *element)
 {
 	struct stream_outlier *outlier = user;
@@ -42,7 +47,7 @@ static bool judge(void *user, const void *element)
 	double reading;
 	if (!outlier->reading(outlier->user, element, &reading))
 		return false;
-	double deviation = sqrt(outlier->variance);
+	double deviation = stream_outlier_deviation(outlier);
 	double difference = reading - outlier->mean;
 	double limit = fmax(rule->over * deviation, rule->least);
 	bool flagged = outlier->samples >= rule->warmup && is_beyond(rule, difference, limit);

@@ -43,5 +43,8 @@ struct stream_outlier {
 	struct outlier_held held; /* of the element that was pulled last */
 };
 
+/* Of all readings so far. */
+double stream_outlier_deviation(const struct stream_outlier *outlier);
+
 void stream_outlier_init(struct stream_outlier *outlier, struct stream *upstream,
 		const struct outlier_rule *rule, stream_reading_fn reading, void *user);

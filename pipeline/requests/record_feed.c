@@ -97,8 +97,28 @@ void feed_row_see(const struct feed_row *row, const struct record *record, feed_
 		if (!(row->seers[i].statuses & 1U << record->status))
 			continue;
 		feed->record = record;
-		if (stream_pull(&feed->select.stream, &event) == STREAM_ITEM)
-			tell(user, event);
+		if (stream_pull(&feed->select.stream, &event) != STREAM_ITEM)
+			continue;
+		feed->told++;
+		tell(user, event);
+	}
+}
+
+static void write_usual(const struct stream_outlier *outlier, struct buffer *buffer)
+{
+	buffer_append_format(buffer, ",\"samples\":%" PRIu64 ",\"mean\":%.3f,\"deviation\":%.3f",
+			outlier->samples, outlier->mean, stream_outlier_deviation(outlier));
+}
+
+void record_feeds_write_stats(const struct record_feeds *feeds, struct buffer *buffer)
+{
+	for (size_t i = 0; i < feeds->count; i++) {
+		const struct record_feed *feed = &feeds->all[i];
+		buffer_append_format(buffer, "%s\"%.*s\":{\"events\":%" PRIu64, i > 0 ? "," : "",
+				TEXT_ARG(feed->name), feed->told);
+		if (feed->field)
+			write_usual(&feed->outlier, buffer);
+		buffer_append_char(buffer, '}');
 	}
 }
 

@@ -43,6 +43,7 @@ struct record_feed {
 	struct text name;
 	struct text topic;	     /* `feed.NAME`, or `outlier.NAME` */
 	void *user;		     /* whoever tells of it may keep something here */
+	uint64_t told;		     /* events */
 	const struct record *record; /* that has just ended, until it is pulled */
 	struct feed_where filter;
 	const struct record_member *field; /* whose usual is learned; NULL: it is no outlier feed */
@@ -91,6 +92,9 @@ static inline void record_feeds_see(const struct record_feeds *feeds, const stru
 	if (row)
 		feed_row_see(row, record, tell, user);
 }
+
+/* Appends `"NAME":{…},…` for `stats`. */
+void record_feeds_write_stats(const struct record_feeds *feeds, struct buffer *buffer);
 
 /* Appends the members of an event, each with a comma before it. */
 void feed_event_write(const struct feed_event *event, struct buffer *buffer);

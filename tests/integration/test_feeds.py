@@ -87,6 +87,9 @@ def test_an_outlier_tells_the_whole_story(stack):
     equal((event["pipeline"], event["status"], event["cache"]), ("quote", "OK", None))
     equal([(source["source"], source["end"], source["status"]) for source in event["sources"]],
           [("north", "won", "OK"), ("south", "lost", None)])
+    usual = feed.wait_for("stats")["feeds"]["odd"]
+    equal((usual["events"], usual["samples"]), (event["seq"], held["samples"] + 1))
+    assert usual["mean"] > held["mean"] and usual["deviation"] > held["deviation"], usual
     equal((event["losers"], [stage["path"] for stage in event["stages"]]), (1, ["quote/1.fanout"]))
 
 

@@ -459,6 +459,14 @@ static void test_an_outlier_feed_learns_without_subscribers(void **state)
 			",\"held\":{\"field\":\"us\",\"reading\":9000,\"mean\":0.143"
 			",\"deviation\":0.350,\"samples\":7},\"id\":\"r2\"}");
 	assert_int_equal(feed_dropped(test->f.feed), 0);
+	struct buffer stats;
+	buffer_init(&stats);
+	feed_write_stats(test->f.feed, &stats);
+	buffer_append_char(&stats, '\0');
+	assert_string_equal(buffer_text(&stats).data,
+			",\"feeds\":{\"slow\":{\"events\":1},\"odd\":{\"events\":2"
+			",\"samples\":8,\"mean\":0.318,\"deviation\":0.567}}");
+	buffer_deinit(&stats);
 }
 
 static void test_no_readable_id(void **state)
