@@ -294,6 +294,20 @@ static void hand_rows(const struct compiling *compiling, struct record_feeds *fe
 	feeds->unnamed = compiling->rows[compiling->row_count - 1];
 }
 
+static bool compile_feeds(struct compiling *compiling, struct record_feeds *feeds,
+		const struct option_map *map, struct random *random)
+{
+	if (map->count == 0)
+		return true;
+	feeds->all = allocate(compiling, map->place, map->count * sizeof(*feeds->all));
+	if (!feeds->all)
+		return false;
+	for (; feeds->count < map->count; feeds->count++)
+		compile_feed(compiling, &feeds->all[feeds->count], &map->values[feeds->count],
+				random);
+	return true;
+}
+
 struct record_feeds *record_feeds_compile(const struct option_map *map,
 		const struct option_map *pipelines, struct random *random, struct arena *arena,
 		struct diag *diag)
@@ -303,14 +317,8 @@ struct record_feeds *record_feeds_compile(const struct option_map *map,
 	if (!map)
 		map = &none;
 	struct record_feeds *feeds = allocate(&compiling, map->place, sizeof(*feeds));
-	if (!feeds || !make_rows(&compiling, map))
+	if (!feeds || !make_rows(&compiling, map) || !compile_feeds(&compiling, feeds, map, random))
 		return NULL;
-	feeds->all = allocate(&compiling, map->place, map->count * sizeof(*feeds->all));
-	if (!feeds->all)
-		return NULL;
-	for (; feeds->count < map->count; feeds->count++)
-		compile_feed(&compiling, &feeds->all[feeds->count], &map->values[feeds->count],
-				random);
 	hand_rows(&compiling, feeds);
 	return feeds;
 }
