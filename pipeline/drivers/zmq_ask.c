@@ -13,11 +13,7 @@
 #include "pipeline/async/scope.h"
 #include "pipeline/base/arena.h"
 #include "pipeline/base/buffer.h"
-
-#define NS_PER_MS UINT64_C(1000000)
-
-/* Bytes kept of a source's own error text, which goes into the reply of each branch that failed. */
-#define ERROR_MAX 512
+#include "pipeline/drivers/asking.h"
 
 #define ABSENT ((struct text){NULL, 0})
 
@@ -69,24 +65,10 @@ int zmq_ask_send(struct zmq_source *zs, struct text target, uint64_t number, uin
 	return r;
 }
 
-static struct outcome failed(struct zmq_ask *ask, enum status status, struct text message)
-{
-	return outcome_fault(ask->ask.arena, status, ABSENT, message);
-}
-
 static struct outcome refused(struct zmq_ask *ask, struct text why)
 {
 	ask->ask.source->stats.refused++;
-	return failed(ask, STATUS_UNAVAILABLE, why);
-}
-
-/* The milliseconds to hand on; 0: none are left. */
-static uint64_t budget_of(const struct scope *scope)
-{
-	uint64_t left = scope_left(scope, scope->async->now);
-	if (left == SCOPE_FOREVER)
-		return WIRE_BUDGET_NONE;
-	return left > SOURCE_MARGIN_NS ? (left - SOURCE_MARGIN_NS) / NS_PER_MS : 0;
+	return asking_failed(&ask->ask, STATUS_UNAVAILABLE, why);
 }
 
 static enum progress start(struct frame *frame)
@@ -95,10 +77,9 @@ static enum progress start(struct frame *frame)
 	struct zmq_source *zs = source_of(ask);
 	if (!zs->source.stats.up)
 		return frame_done(frame, refused(ask, TEXT("not connected")));
-	uint64_t budget_ms = budget_of(frame->scope);
+	uint64_t budget_ms = asking_budget_ms(frame->scope);
 	if (budget_ms == 0)
-		return frame_done(frame, failed(ask, STATUS_DEADLINE_EXCEEDED,
-							 TEXT("no time is left to ask")));
+		return frame_done(frame, asking_too_late(&ask->ask));
 	uint64_t number = pending_number(&zs->pending);
 	int r = zmq_ask_send(zs, ask->ask.target, number, budget_ms, ask->ask.trace, ask->ask.body);
 	if (r == -ENOMEM)
@@ -143,57 +124,29 @@ static void ask_init(struct ask *ask, struct source *source, struct arena *arena
 
 const struct source_ops zmq_ask_source_ops = {.ask_init = ask_init};
 
-/* At most ERROR_MAX bytes of t, and no part of a character. */
-static struct text shortened(struct text t)
+/* A body of libzmq's message, as it is kept. */
+static struct text kept(struct zmq_ask *ask, struct text body)
 {
-	if (t.size <= ERROR_MAX)
-		return t;
-	t.size = ERROR_MAX;
-	while (t.size > 0 && (t.data[t.size] & 0xc0) == 0x80)
-		t.size--;
-	return t;
+	return body.data ? arena_copy(ask->ask.arena, body) : body;
 }
 
-/* What the source says went wrong; the status's name where nothing can be read. */
-static struct text error_of(struct zmq_ask *ask, const struct wire_reply *reply)
+static struct outcome failed_by_source(struct zmq_ask *ask, const struct wire_reply *reply)
 {
-	struct arena *arena = ask->ask.arena;
-	const struct json_limits *limits = ask->ask.source->limits;
 	struct text name = status_text(reply->status);
-	if (!reply->body.data || reply->body.size > limits->bytes)
-		return name;
-	struct text body = arena_copy(arena, reply->body);
-	struct json json;
-	struct json_error error;
-	if (!body.data || !json_parse(&json, arena, body, limits, &error))
-		return name;
-	uint32_t at = json_member(&json, 0, TEXT("error"));
-	if (at == JSON_NONE || json_kind(&json, at) != JSON_STRING)
-		return name;
-	struct text said = json_string(&json, at, arena);
-	return said.size > 0 ? shortened(said) : name;
+	bool readable = reply->body.size <= ask->ask.source->limits->bytes;
+	struct text said = readable ? asking_error(&ask->ask, kept(ask, reply->body)) : ABSENT;
+	return asking_failed(&ask->ask, reply->status, said.data ? said : name);
 }
 
-/* The value of an OK reply: copied out of libzmq's message, checked, and viewed. */
+/* Copied out of libzmq's message only where it may stay. */
 static struct outcome value_of_body(struct zmq_ask *ask, struct text body)
 {
-	struct arena *arena = ask->ask.arena;
-	const struct json_limits *limits = ask->ask.source->limits;
-	if (!body.data)
-		return outcome_ok(VALUE_NONE);
-	if (body.size > limits->bytes)
-		return failed(ask, STATUS_INTERNAL, TEXT("its answer is too large"));
-	struct text copy = arena_copy(arena, body);
-	struct json *json = arena_alloc(arena, sizeof(*json));
-	if (!copy.data || !json)
+	if (body.size > ask->ask.source->limits->bytes)
+		return asking_value(&ask->ask, body);
+	struct text copy = kept(ask, body);
+	if (body.data && !copy.data)
 		return outcome_status(STATUS_RESOURCE_EXHAUSTED);
-	struct json_error error;
-	if (json_parse(json, arena, copy, limits, &error))
-		return outcome_ok(value_at(json, 0));
-	if (error.message == json_out_of_memory)
-		return outcome_status(STATUS_RESOURCE_EXHAUSTED);
-	return outcome_failed(arena, STATUS_INTERNAL, ABSENT,
-			"its answer is not JSON: %s at byte %zu", error.message, error.at);
+	return asking_value(&ask->ask, copy);
 }
 
 static struct outcome outcome_of(
@@ -203,7 +156,7 @@ static struct outcome outcome_of(
 		return outcome_failed(ask->ask.arena, STATUS_INTERNAL, ABSENT,
 				"its answer is no reply: %s", wrong);
 	if (reply->status != STATUS_OK)
-		return failed(ask, reply->status, error_of(ask, reply));
+		return failed_by_source(ask, reply);
 	struct outcome outcome = value_of_body(ask, reply->body);
 	outcome.partial = outcome.status == STATUS_OK && reply->partial;
 	return outcome;
@@ -229,6 +182,9 @@ void zmq_ask_lose_all(struct zmq_source *zs)
 	struct pending_entry *entry;
 	while ((entry = pending_first(&zs->pending))) {
 		struct zmq_ask *ask = container_of(entry, struct zmq_ask, entry);
-		finish(zs, ask, failed(ask, STATUS_UNAVAILABLE, TEXT("connection lost")));
+		zs->source.stats.lost++;
+		finish(zs, ask,
+				asking_failed(&ask->ask, STATUS_UNAVAILABLE,
+						TEXT("connection lost")));
 	}
 }

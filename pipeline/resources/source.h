@@ -59,9 +59,11 @@ struct source_stats {
 	uint64_t answered;
 	uint64_t failed; /* of the answered: with another status than OK, or a bad body */
 	uint64_t cancelled;
-	uint64_t refused; /* not connected, or its queue was full */
-	uint64_t late;	  /* answers to what had ended, or twice */
-	uint64_t garbage; /* messages that are no reply */
+	uint64_t refused;   /* not connected, or its queue was full */
+	uint64_t lost;	    /* asked, and then there was no connection (any more) */
+	uint64_t connected; /* connections that were made */
+	uint64_t late;	    /* answers to what had ended, or twice */
+	uint64_t garbage;   /* messages that are no reply */
 	uint64_t pending;
 	bool up;
 };
