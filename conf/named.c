@@ -83,6 +83,10 @@ static void walk_entry(struct walk *walk, const struct option_variant *variants,
 	if (entry->variant->later)
 		diag_error(walk->diag, child->key_place, "\"%s\" is not in this version",
 				entry->variant->name);
+	else if (entry->variant->needs && !entry->variant->table)
+		diag_error(walk->diag, child->key_place,
+				"\"%s\" is not in this build of sluiced, which was made without %s",
+				entry->variant->name, entry->variant->needs);
 	else
 		entry->map = walk_table(walk, entry->variant->table, node);
 }

@@ -22,7 +22,7 @@ void walk_variant_names(struct walk *walk, const struct option_variant *variants
 {
 	names_init(ret, written, walk->arena);
 	for (; variants->name; variants++) {
-		if (!variants->later)
+		if (!variants->later && (variants->table || !variants->needs))
 			names_add(ret, variants->name);
 	}
 }

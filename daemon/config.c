@@ -98,7 +98,7 @@ static struct option_variant databases[] = {
 static struct option_variant caches[] = {
 		{.name = "memory"}, {.name = "redis", .later = true}, {.name = NULL}};
 static struct option_variant sources[] = {
-		{.name = "zmq"}, {.name = "http", .later = true}, {.name = NULL}};
+		{.name = "zmq"}, {.name = "http", .needs = "libcurl"}, {.name = NULL}};
 
 static const struct option root_options[] = {
 		{.key = "listen",

@@ -45,10 +45,11 @@ static void write_source(struct buffer *buffer, const struct source *source)
 	buffer_append_format(buffer,
 			"\"up\":%s,\"asked\":%" PRIu64 ",\"answered\":%" PRIu64
 			",\"failed\":%" PRIu64 ",\"cancelled\":%" PRIu64 ",\"refused\":%" PRIu64
-			",\"late\":%" PRIu64 ",\"garbage\":%" PRIu64 ",\"pending\":%" PRIu64,
+			",\"lost\":%" PRIu64 ",\"late\":%" PRIu64 ",\"garbage\":%" PRIu64
+			",\"connected\":%" PRIu64 ",\"pending\":%" PRIu64,
 			stats->up ? "true" : "false", stats->asked, stats->answered, stats->failed,
-			stats->cancelled, stats->refused, stats->late, stats->garbage,
-			stats->pending);
+			stats->cancelled, stats->refused, stats->lost, stats->late, stats->garbage,
+			stats->connected, stats->pending);
 }
 
 static void write_resource(struct buffer *buffer, const struct resource *resource)

@@ -45,7 +45,8 @@ struct option_variant {
 	const char *name;
 	const char *help;
 	const struct option *table;
-	bool later; /* known, and refused with "not in this version" */
+	bool later;	   /* known, and refused with "not in this version" */
+	const char *needs; /* a library; without a table, it was not there when this was built */
 };
 
 /* An entry of a table; the table ends with an entry whose key is NULL. */

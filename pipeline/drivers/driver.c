@@ -6,7 +6,14 @@
 
 #include <string.h>
 
-static const struct driver *const drivers[] = {&sqlite_driver, &memory_driver, &zmq_driver};
+static const struct driver *const drivers[] = {
+		&sqlite_driver,
+		&memory_driver,
+		&zmq_driver,
+#ifdef SLUICE_HTTP
+		&http_driver,
+#endif
+};
 
 const struct driver *driver_find(const char *name)
 {

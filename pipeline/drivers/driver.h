@@ -39,16 +39,16 @@ struct resource {
 	const char *name;
 	struct place place;
 	bool required; /* waited for before READY=1 */
-	bool ready;    /* opened, every query prepared; a source: has answered $ping */
-	bool behind;   /* a database that is ready, of which queries were named since that have not
-			  been prepared: to be opened again */
+	bool ready;  /* opened, every query prepared; a source: has answered $ping, was connected */
+	bool behind; /* a database that is ready, of which queries were named since that have not
+			been prepared: to be opened again */
 	struct cache *cache;
 	struct database *database;
 	struct source *source;
 };
 
 struct driver {
-	const char *name; /* the key that picks it: "sqlite", "memory", "zmq" */
+	const char *name; /* the key that picks it: "sqlite", "memory", "zmq", "http" */
 	enum driver_kind kind;
 	const char *help;
 	const struct option *options;
@@ -77,6 +77,7 @@ struct driver {
 extern const struct driver sqlite_driver;
 extern const struct driver memory_driver;
 extern const struct driver zmq_driver;
+extern const struct driver http_driver; /* not in every build */
 
-/* The driver that a key picks, or NULL. */
+/* The driver that a key picks, or NULL: this build has none. */
 const struct driver *driver_find(const char *name);

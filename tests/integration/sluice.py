@@ -238,6 +238,15 @@ def run(program, *arguments, **options):
     return done
 
 
+def knows_http(program):
+    """Whether it was built with libcurl."""
+    with contextlib.ExitStack() as stack:
+        path = folder(stack) / "sluice.yaml"
+        path.write_text("listen: tcp://127.0.0.1:*\nsources: {s: {http: 'http://a'}}\n"
+                        "pipelines: {p: {steps: [{fanout: {to: [s]}}]}}\n")
+        return not any("not in this build" in line for line in run(program, "--check", "--config", str(path)).stderr)
+
+
 class Reply(collections.namedtuple("Reply", "id status keys body")):
     """What a door answered: keys as a dict of strings, body parsed, or None where there is none."""
 

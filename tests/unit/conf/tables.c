@@ -156,6 +156,7 @@ static const struct option_variant drivers[] = {
 		{.name = "sqlite", .table = sqlite_table},
 		{.name = "memory", .table = memory_table},
 		{.name = "postgres", .later = true},
+		{.name = "oracle", .needs = "liboracle"},
 		{.name = NULL},
 };
 

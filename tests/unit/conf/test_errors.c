@@ -184,6 +184,10 @@ static void variants(void **state)
 					"connections\n"},
 			{"listen: a\nresources:\n  r: {postgres: {what: ever}}\n",
 					"3:7: \"postgres\" is not in this version\n"},
+			{"listen: a\nresources:\n  r: {oracle: {what: ever}}\n",
+					"3:7: \"oracle\" is not in this build of sluiced, which "
+					"was "
+					"made without liboracle\n"},
 			{NULL, NULL},
 	};
 	check(*state, bad);
