@@ -5,17 +5,54 @@
  */
 #include "daemon/build.h"
 
+#include <stdlib.h>
+
 #include "pipeline/async/async.h"
-#include "pipeline/drivers/driver.h"
+#include "pipeline/requests/engine.h"
 #include "pipeline/requests/record_feed.h"
 #include "pipeline/stages/pipeline.h"
 
-bool build_read(struct build *build, const char *path)
+struct build *build_read(const char *path, struct link *builds)
 {
-	*build = (struct build){0};
+	struct build *build = calloc(1, sizeof(*build));
+	if (!build)
+		return NULL;
+	build->refs = 1;
+	link_init(&build->link);
+	list_append(builds, &build->link);
 	arena_init(&build->arena, NULL);
 	diag_init(&build->diag, &build->arena);
-	return config_read(&build->config, path, &build->arena, &build->diag);
+	(void)config_read(&build->config, path, &build->arena, &build->diag);
+	return build;
+}
+
+void build_ref(struct build *build)
+{
+	build->refs++;
+}
+
+void build_unref(struct build *build)
+{
+	if (--build->refs > 0)
+		return;
+	arena_deinit(&build->arena);
+	free(build);
+}
+
+/* Nothing runs in it any more. */
+static void end(struct build *build)
+{
+	record_feeds_close(build->feeds);
+	if (build->generation.pipelines)
+		pipelines_free(build->generation.pipelines);
+	resources_release(&build->resources);
+	link_remove(&build->link);
+	build_unref(build);
+}
+
+static void on_flights_idle(struct scope *scope)
+{
+	end(container_of(scope, struct pipelines, scope)->user);
 }
 
 static struct cache *find_cache(void *user, struct text name)
@@ -54,17 +91,13 @@ static void see_each(void *user, const char *kind, struct nearest *nearest)
 		nearest_see(nearest, map->values[i].name);
 }
 
-/* Flights are all over when the engine is idle, so there is nothing to do; but a root has to say
- * what it does. */
-static void on_flights_idle(struct scope *scope)
-{
-	(void)scope;
-}
-
 bool build_compile(struct build *build, struct async *async, struct engine *engine,
-		const struct driver_context *context)
+		const struct driver_context *context, const struct build *before)
 {
-	resources_create(&build->resources, &build->config, context, &build->arena, &build->diag);
+	build->context = *context;
+	build->context.limits = &build->config.limits.json;
+	build->generation.number = before ? before->generation.number + 1 : 1;
+	resources_create(build, before);
 	struct stages_context stages = {
 			.async = async,
 			.arena = &build->arena,
@@ -79,11 +112,12 @@ bool build_compile(struct build *build, struct async *async, struct engine *engi
 			.each = see_each,
 			.user = build,
 	};
-	build->pipelines = pipelines_compile(build->config.pipelines, &stages, on_flights_idle);
+	build->generation.pipelines =
+			pipelines_compile(build->config.pipelines, &stages, on_flights_idle);
 	build->feeds = record_feeds_compile(build->config.feeds, build->config.pipelines,
 			&async->random, &build->arena, &build->diag);
-	if (build->feeds && build->pipelines)
-		record_feeds_attach(build->feeds, build->pipelines);
+	if (build->feeds && build->generation.pipelines)
+		record_feeds_attach(build->feeds, build->generation.pipelines);
 	return build->diag.errors == 0;
 }
 
@@ -93,13 +127,10 @@ void build_say(struct build *build)
 	diag_print(&build->diag, stderr);
 }
 
-void build_deinit(struct build *build)
+void build_drop(struct build *build, enum reason reason)
 {
-	record_feeds_close(build->feeds);
-	build->feeds = NULL;
-	if (build->pipelines)
-		pipelines_free(build->pipelines);
-	build->pipelines = NULL;
-	resources_free(&build->resources);
-	arena_deinit(&build->arena);
+	if (build->generation.pipelines)
+		pipelines_close(build->generation.pipelines, reason);
+	else
+		end(build);
 }

@@ -14,7 +14,8 @@
 
 struct check {
 	struct async async;
-	struct build build;
+	struct link builds;
+	struct build *build;
 	struct engine *engine;
 	struct driver_context context;
 	struct log log;
@@ -23,37 +24,36 @@ struct check {
 static bool compile(struct check *check, const char *path)
 {
 	struct engine_ops ops = {0};
-	async_init(&check->async, 0, 0);
-	check->engine = engine_new(&check->async, &check->build.config.limits, &ops, &check->log);
+	struct build *build = check->build;
+	check->engine = engine_new(&check->async, &build->config.limits, &ops, &check->log);
 	if (!check->engine) {
-		diag_error(&check->build.diag, (struct place){.file = path}, "out of memory");
+		diag_error(&build->diag, (struct place){.file = path}, "out of memory");
 		return false;
 	}
 	check->context = (struct driver_context){
 			.account = engine_account(check->engine),
-			.limits = &check->build.config.limits.json,
 			.log = &check->log,
 	};
-	return build_compile(&check->build, &check->async, check->engine, &check->context);
-}
-
-static void end(struct check *check)
-{
-	if (check->build.pipelines)
-		pipelines_close(check->build.pipelines, DRAIN);
-	runner_drain(&check->async.runner, SIZE_MAX);
-	build_deinit(&check->build);
-	engine_free(check->engine);
+	return build_compile(build, &check->async, check->engine, &check->context, NULL);
 }
 
 int daemon_check(const char *path)
 {
 	struct check check = {0};
-	bool right = build_read(&check.build, path) && compile(&check, path);
-	build_say(&check.build);
+	async_init(&check.async, 0, 0);
+	link_init(&check.builds);
+	struct build *build = check.build = build_read(path, &check.builds);
+	if (!build) {
+		fprintf(stderr, "%s: error: out of memory\n", path);
+		return 1;
+	}
+	bool right = build->diag.errors == 0 && compile(&check, path);
+	build_say(build);
 	if (right)
 		printf("%s is right; pipelines: %zu, resources: %zu\n", path,
-				check.build.pipelines->count, check.build.resources.count);
-	end(&check);
+				build->generation.pipelines->count, build->resources.count);
+	build_drop(build, DRAIN);
+	runner_drain(&check.async.runner, SIZE_MAX);
+	engine_free(check.engine);
 	return right ? 0 : 1;
 }

@@ -246,6 +246,7 @@ bool config_read(struct config *config, const char *path, struct arena *arena, s
 	*config = (struct config){
 			.listen = listen->text.data,
 			.listen_place = listen->place,
+			.limits_place = option_get(root, "limits")->place,
 			.drain = option_number(root, "drain"),
 			.start_timeout = option_number(root, "start_timeout"),
 			.databases = option_get(root, "databases")->map,

@@ -22,8 +22,8 @@
 #include "daemon/drain.h"
 #include "daemon/feed.h"
 #include "daemon/front.h"
+#include "daemon/load.h"
 #include "daemon/state.h"
-#include "daemon/stats.h"
 #include "pipeline/base/hash.h"
 #include "pipeline/base/json.h"
 #include "pipeline/base/live.h"
@@ -33,9 +33,6 @@
 #include "pipeline/stages/pipeline.h"
 #include "systemd/journal.h"
 #include "systemd/notify.h"
-
-/* Between two tries to open what was not ready. */
-#define RETRY_NS UINT64_C(100000000)
 
 static uint64_t random_u64(void)
 {
@@ -95,21 +92,6 @@ static void on_resource(void *user, const char *event, struct text name, const c
 	feed_daemon(daemon->feed, event, fields);
 }
 
-static void on_stats(void *user)
-{
-	struct daemon *daemon = user;
-	struct text members = {NULL, 0};
-	struct buffer buffer;
-	buffer_init(&buffer);
-	if (feed_wants_stats(daemon->feed)) {
-		stats_write(&buffer, daemon->engine, &daemon->build.resources, &daemon->loop,
-				daemon->feed);
-		members = buffer_text(&buffer);
-	}
-	feed_stats(daemon->feed, members);
-	buffer_deinit(&buffer);
-}
-
 static void on_watchdog(void *user)
 {
 	(void)user;
@@ -120,7 +102,8 @@ static void on_signal(void *user, int signal)
 {
 	struct daemon *daemon = user;
 	if (signal == SIGHUP) {
-		log_line(&daemon->log, LOG_LEVEL_WARNING, "reload: not in this version");
+		if (!daemon->draining)
+			load_again(daemon);
 		return;
 	}
 	/* What came too early is answered like what comes too late. */
@@ -143,69 +126,6 @@ static bool listen_to_signals(struct daemon *daemon)
 	return true;
 }
 
-/* Everything required is there: requests are read from here on. */
-static void get_ready(struct daemon *daemon)
-{
-	daemon->ready = true;
-	front_open(daemon->front, daemon->engine);
-	log_line(&daemon->log, LOG_LEVEL_NOTICE, "ready",
-			{"listen", text_of(front_endpoint(daemon->front))},
-			{"telemetry", text_of(daemon->feed ? feed_endpoint(daemon->feed) : "none")},
-			{"version", TEXT(SLUICE_VERSION)});
-	notify_ready("serving");
-	feed_daemon(daemon->feed, "ready",
-			(struct log_field[]){{"version", TEXT(SLUICE_VERSION)}, {NULL, {NULL, 0}}});
-}
-
-static void give_up(struct daemon *daemon)
-{
-	const struct resource *missing = resources_missing(&daemon->build.resources);
-	fprintf(stderr,
-			"%s:%u:%u: error: \"%s\" is required and is not ready: it was waited for "
-			"as long as "
-			"`start_timeout` says; start it, or say `required: false`\n",
-			missing->place.file, missing->place.line, missing->place.column,
-			missing->name);
-	daemon->code = 1;
-	loop_exit(&daemon->loop, 1);
-}
-
-/* What can never be opened ends a start; of a daemon that serves it is only said. */
-static void refuse_resource(struct daemon *daemon, struct diag *diag)
-{
-	diag_print(diag, stderr);
-	daemon->start_timer = sd_event_source_disable_unref(daemon->start_timer);
-	if (daemon->ready)
-		return;
-	daemon->code = 1;
-	loop_exit(&daemon->loop, 1);
-}
-
-/*
- * Opens what is not open yet, and again a little later. The daemon is ready when all that is
- * required is; a database that isn't required may come later.
- */
-static void on_start(void *user)
-{
-	struct daemon *daemon = user;
-	struct resources *resources = &daemon->build.resources;
-	struct arena arena;
-	struct diag diag;
-	arena_init(&arena, NULL);
-	diag_init(&diag, &arena);
-	resources_open(resources, &diag);
-	if (diag.errors > 0)
-		refuse_resource(daemon, &diag);
-	else if (!daemon->ready && !resources_missing(resources))
-		get_ready(daemon);
-	else if (!daemon->ready &&
-			daemon->async.now - daemon->started >= daemon->build.config.start_timeout)
-		give_up(daemon);
-	if (daemon->ready && !resources_to_open(resources))
-		daemon->start_timer = sd_event_source_disable_unref(daemon->start_timer);
-	arena_deinit(&arena);
-}
-
 static bool bind_error(struct place place, const char *endpoint, int error)
 {
 	fprintf(stderr, "%s:%u:%u: error: %s can't be bound: %s%s\n", place.file, place.line,
@@ -218,7 +138,7 @@ static bool bind_error(struct place place, const char *endpoint, int error)
 
 static bool open_front(struct daemon *daemon)
 {
-	const struct config *config = &daemon->build.config;
+	const struct config *config = &daemon->next->config;
 	struct front_options options = {
 			.endpoint = config->listen,
 			.message_max = config->limits.json.bytes,
@@ -233,7 +153,7 @@ static bool open_front(struct daemon *daemon)
 
 static bool open_feed(struct daemon *daemon)
 {
-	const struct config *config = &daemon->build.config;
+	const struct config *config = &daemon->next->config;
 	int error = 0;
 	if (!config->publish)
 		return true;
@@ -248,14 +168,14 @@ static bool make_engine(struct daemon *daemon)
 	ops.stalled = on_stalled;
 	ops.user = daemon;
 	daemon->engine = engine_new(
-			&daemon->async, &daemon->build.config.limits, &ops, &daemon->log);
+			&daemon->async, &daemon->next->config.limits, &ops, &daemon->log);
 	if (!daemon->engine)
 		return false;
 	daemon->context = (struct driver_context){
 			.loop = &daemon->loop,
 			.zmq = daemon->zmq,
 			.account = engine_account(daemon->engine),
-			.limits = &daemon->build.config.limits.json,
+			.limits = &daemon->next->config.limits.json,
 			.log = &daemon->log,
 			.event = on_resource,
 			.user = daemon,
@@ -269,30 +189,11 @@ static bool out_of_memory(void)
 	return false;
 }
 
-static bool put_together(struct daemon *daemon)
+static bool watch(struct daemon *daemon)
 {
-	if (!build_compile(&daemon->build, &daemon->async, daemon->engine, &daemon->context)) {
-		build_say(&daemon->build);
-		return false;
-	}
-	build_say(&daemon->build); /* warnings */
-	engine_use(daemon->engine, daemon->build.pipelines, 1);
-	return feed_use(daemon->feed, daemon->build.pipelines, daemon->build.feeds) == 0 ||
-	       out_of_memory();
-}
-
-static bool set_timers(struct daemon *daemon)
-{
-	const struct config *config = &daemon->build.config;
 	uint64_t watchdog = notify_watchdog_period();
-	if (watchdog > 0 && loop_every(&daemon->loop, watchdog * 1000, LOOP_PRIORITY_SIGNALS,
-					    on_watchdog, daemon, &daemon->watchdog_timer) < 0)
-		return false;
-	if (daemon->feed && loop_every(&daemon->loop, config->publish_every, LOOP_PRIORITY_ANSWERS,
-					    on_stats, daemon, &daemon->stats_timer) < 0)
-		return false;
-	return loop_every(&daemon->loop, RETRY_NS, LOOP_PRIORITY_ANSWERS, on_start, daemon,
-			       &daemon->start_timer) >= 0;
+	return watchdog == 0 || loop_every(&daemon->loop, watchdog * 1000, LOOP_PRIORITY_SIGNALS,
+						on_watchdog, daemon, &daemon->watchdog_timer) >= 0;
 }
 
 static bool make_loop(struct daemon *daemon)
@@ -309,42 +210,52 @@ static bool start(struct daemon *daemon)
 		return out_of_memory();
 	if (!open_front(daemon) || !open_feed(daemon))
 		return false;
-	if (!make_engine(daemon))
+	if (!make_engine(daemon) || !watch(daemon))
 		return out_of_memory();
-	if (!put_together(daemon))
-		return false;
-	if (!set_timers(daemon))
-		return out_of_memory();
-	daemon->started = loop_now();
-	loop_enter(&daemon->loop);
-	on_start(daemon);
-	loop_leave(&daemon->loop);
-	return daemon->code == 0;
+	return load_first(daemon);
 }
 
 static void drop_timers(struct daemon *daemon)
 {
 	daemon->drain_watch = sd_event_source_disable_unref(daemon->drain_watch);
 	daemon->drain_timer = sd_event_source_disable_unref(daemon->drain_timer);
-	daemon->start_timer = sd_event_source_disable_unref(daemon->start_timer);
+	daemon->open_timer = sd_event_source_disable_unref(daemon->open_timer);
 	daemon->watchdog_timer = sd_event_source_disable_unref(daemon->watchdog_timer);
 	daemon->stats_timer = sd_event_source_disable_unref(daemon->stats_timer);
 	for (size_t i = 0; i < sizeof(daemon->signals) / sizeof(daemon->signals[0]); i++)
 		daemon->signals[i] = sd_event_source_disable_unref(daemon->signals[i]);
 }
 
+/* Each says by itself when it is over, and is off the list then. */
+static void end_builds(struct daemon *daemon)
+{
+	for (struct link *at = daemon->builds.next, *next; at != &daemon->builds; at = next) {
+		next = at->next;
+		build_drop(container_of(at, struct build, link), DRAIN);
+	}
+}
+
+static bool close_resources(struct daemon *daemon, uint64_t until)
+{
+	bool closed = true;
+	for (struct link *at = daemon->builds.next; at != &daemon->builds; at = at->next)
+		closed = resources_close(&container_of(at, struct build, link)->resources, until) &&
+			 closed;
+	return closed;
+}
+
 /* Ends all asynchronous work: cancelled frames and flights end in the turns that this takes. */
 static bool settle(struct daemon *daemon)
 {
 	loop_enter(&daemon->loop);
-	if (daemon->build.pipelines)
-		pipelines_close(daemon->build.pipelines, DRAIN);
+	end_builds(daemon);
 	/* What is still queued ends while there are resources that it may look at. */
 	runner_drain(&daemon->async.runner, SIZE_MAX);
-	bool closed = resources_close(&daemon->build.resources, loop_now() + WORKERS_NS);
+	bool closed = close_resources(daemon, loop_now() + WORKERS_NS);
 	runner_drain(&daemon->async.runner, SIZE_MAX);
 	loop_leave(&daemon->loop);
-	return closed && (!daemon->engine || engine_idle(daemon->engine));
+	return closed && list_empty(&daemon->builds) &&
+	       (!daemon->engine || engine_idle(daemon->engine));
 }
 
 /*
@@ -355,7 +266,7 @@ static void stop(struct daemon *daemon)
 {
 	if (!daemon->looping) {
 		(void)zmq_ctx_term(daemon->zmq);
-		build_deinit(&daemon->build);
+		end_builds(daemon);
 		return;
 	}
 	drop_timers(daemon);
@@ -371,7 +282,8 @@ static void stop(struct daemon *daemon)
 	if (!settled)
 		return;
 	front_free(daemon->front);
-	build_deinit(&daemon->build);
+	if (daemon->doors)
+		build_unref(daemon->doors);
 	engine_free(daemon->engine);
 	loop_deinit(&daemon->loop);
 	assert(live_report() == 0);
@@ -379,14 +291,21 @@ static void stop(struct daemon *daemon)
 
 int daemon_run(const char *path)
 {
-	struct daemon daemon = {
-			.boot = random_u64(), .log = {log_to_stream, stderr, LOG_LEVEL_INFO}};
+	struct daemon daemon = {.boot = random_u64(),
+			.path = path,
+			.log = {log_to_stream, stderr, LOG_LEVEL_INFO}};
 	if (journal_present())
 		daemon.log.sink = journal_write;
 	seed_hashes();
-	if (!build_read(&daemon.build, path)) {
-		build_say(&daemon.build);
-		build_deinit(&daemon.build);
+	link_init(&daemon.builds);
+	daemon.next = build_read(path, &daemon.builds);
+	if (!daemon.next) {
+		(void)out_of_memory();
+		return 1;
+	}
+	if (daemon.next->diag.errors > 0) {
+		build_say(daemon.next);
+		end_builds(&daemon);
 		return 1;
 	}
 	if (!start(&daemon))

@@ -10,6 +10,7 @@
 
 #include "daemon/feed.h"
 #include "daemon/front.h"
+#include "daemon/load.h"
 #include "daemon/state.h"
 #include "pipeline/base/buffer.h"
 #include "pipeline/requests/engine.h"
@@ -68,8 +69,9 @@ static void on_drain_over(void *user)
 void drain_begin(struct daemon *daemon)
 {
 	daemon->draining = true;
+	load_stop(daemon);
 	log_line(&daemon->log, LOG_LEVEL_NOTICE, "draining");
-	notify_stopping(daemon->build.config.drain / 1000 +
+	notify_stopping(daemon->current->config.drain / 1000 +
 					(WORKERS_NS + LINGER_MS * UINT64_C(1000000)) / 1000,
 			"draining");
 	char members[64];
@@ -81,7 +83,7 @@ void drain_begin(struct daemon *daemon)
 		drain_finish(daemon);
 		return;
 	}
-	uint64_t patience = daemon->build.config.drain;
+	uint64_t patience = daemon->current->config.drain;
 	int error = sd_event_add_post(
 			daemon->loop.event, &daemon->drain_watch, on_drain_turn, daemon);
 	if (error >= 0 && patience > 0)

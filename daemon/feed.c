@@ -44,7 +44,6 @@ struct feed {
 	struct zsocket socket;
 	struct topics topics;
 	struct topic *unnamed; /* `request.-.STATUS`, by status */
-	struct topic *named;   /* `request.PIPELINE.STATUS`, by pipeline and status */
 	struct topic *stats;
 	const struct record_feeds *feeds;
 	struct buffer event; /* while it is written; keeps its memory */
@@ -122,27 +121,47 @@ static int open_socket(struct feed *feed, struct loop *loop, void *zmq, const ch
 	return error;
 }
 
-/* `request.NAME.STATUS` for each status, in row. */
-static int add_requests(struct feed *feed, struct topic *row, struct text name)
+/* A topic that is there already goes on counting. NULL when memory is out. */
+static struct topic *find_or_add(struct feed *feed, struct text name)
 {
-	for (int status = 0; status < STATUS_COUNT; status++) {
+	struct topic *topic = topics_find(&feed->topics, name);
+	if (topic)
+		return topic;
+	topic = topics_alloc(&feed->topics, 1);
+	struct text kept = arena_copy(&feed->topics.arena, name);
+	if (!topic || !kept.data)
+		return NULL;
+	topics_add(&feed->topics, topic, kept);
+	return topic;
+}
+
+/* `request.NAME.STATUS` for each status: a row of topics, which may be there already. NULL when
+ * memory is out. */
+static struct topic *request_topics(struct feed *feed, struct text name)
+{
+	char first[TOPIC_PREFIX_MAX];
+	int size = snprintf(first, sizeof(first), "request.%.*s.%.*s", TEXT_ARG(name),
+			TEXT_ARG(status_text((enum status)0)));
+	assert(size > 0 && (size_t)size < sizeof(first));
+	struct topic *row = topics_find(&feed->topics, (struct text){first, (size_t)size});
+	if (row)
+		return row;
+	row = topics_alloc(&feed->topics, STATUS_COUNT);
+	for (int status = 0; row && status < STATUS_COUNT; status++) {
 		struct text topic = arena_format(&feed->topics.arena, "request.%.*s.%.*s",
 				TEXT_ARG(name), TEXT_ARG(status_text((enum status)status)));
 		if (!topic.data)
-			return -ENOMEM;
+			return NULL;
 		topics_add(&feed->topics, &row[status], topic);
 	}
-	return 0;
+	return row;
 }
 
 static int add_own_topics(struct feed *feed)
 {
-	feed->unnamed = topics_alloc(&feed->topics, STATUS_COUNT);
-	feed->stats = topics_alloc(&feed->topics, 1);
-	if (!feed->unnamed || !feed->stats)
-		return -ENOMEM;
-	topics_add(&feed->topics, feed->stats, TEXT("stats"));
-	return add_requests(feed, feed->unnamed, TEXT("-"));
+	feed->unnamed = request_topics(feed, TEXT("-"));
+	feed->stats = find_or_add(feed, TEXT("stats"));
+	return feed->unnamed && feed->stats ? 0 : -ENOMEM;
 }
 
 struct feed *feed_new(
@@ -183,34 +202,25 @@ const char *feed_endpoint(const struct feed *feed)
 
 static int add_feeds(struct feed *feed, struct record_feeds *feeds)
 {
-	struct topic *topics = topics_alloc(&feed->topics, feeds->count);
-	if (!topics)
-		return -ENOMEM;
 	for (size_t i = 0; i < feeds->count; i++) {
-		struct text name = arena_copy(&feed->topics.arena, feeds->all[i].topic);
-		if (!name.data)
+		feeds->all[i].user = find_or_add(feed, feeds->all[i].topic);
+		if (!feeds->all[i].user)
 			return -ENOMEM;
-		topics_add(&feed->topics, &topics[i], name);
-		feeds->all[i].user = &topics[i];
 	}
 	feed->feeds = feeds;
 	return 0;
 }
 
-int feed_use(struct feed *feed, const struct pipelines *pipelines, struct record_feeds *feeds)
+int feed_use(struct feed *feed, struct pipelines *pipelines, struct record_feeds *feeds)
 {
 	if (!feed)
 		return 0;
-	assert(!feed->named);
-	struct topic *named = topics_alloc(&feed->topics, pipelines->count * STATUS_COUNT);
-	if (!named)
-		return -ENOMEM;
 	for (size_t i = 0; i < pipelines->count; i++) {
-		int error = add_requests(feed, &named[i * STATUS_COUNT], pipelines->all[i].name);
-		if (error < 0)
-			return error;
+		struct pipeline *pipeline = &pipelines->all[i];
+		pipeline->observer = request_topics(feed, pipeline->name);
+		if (!pipeline->observer)
+			return -ENOMEM;
 	}
-	feed->named = named;
 	return add_feeds(feed, feeds);
 }
 
@@ -270,9 +280,7 @@ void feed_request(struct feed *feed, const struct record *record)
 {
 	if (!feed)
 		return;
-	const struct pipeline *pipeline = record->pipeline;
-	assert(!pipeline || feed->named);
-	struct topic *row = pipeline ? &feed->named[pipeline->index * STATUS_COUNT] : feed->unnamed;
+	struct topic *row = record->pipeline ? record->pipeline->observer : feed->unnamed;
 	struct topic *topic = &row[record->status];
 	if (topic_count(topic))
 		publish_record(feed, topic, record);
@@ -286,15 +294,7 @@ static struct topic *daemon_topic(struct feed *feed, const char *event)
 	char name[TOPIC_PREFIX_MAX];
 	int size = snprintf(name, sizeof(name), "daemon.%s", event);
 	assert(size > 0 && (size_t)size < sizeof(name));
-	struct topic *topic = topics_find(&feed->topics, (struct text){name, (size_t)size});
-	if (topic)
-		return topic;
-	topic = topics_alloc(&feed->topics, 1);
-	struct text kept = arena_copy(&feed->topics.arena, (struct text){name, (size_t)size});
-	if (!topic || !kept.data)
-		return NULL;
-	topics_add(&feed->topics, topic, kept);
-	return topic;
+	return find_or_add(feed, (struct text){name, (size_t)size});
 }
 
 /* Counts an event of the daemon. NULL: it is not to be written. */

@@ -32,9 +32,12 @@ void feed_free(struct feed *feed);
 /* The endpoint as bound (a wildcard port is known then). */
 const char *feed_endpoint(const struct feed *feed);
 
-/* The pipelines whose requests are told of, and the feeds (borrowed) that are told, too: their
- * topics get their counters. Called once, before the first request. 0 or -ENOMEM. */
-int feed_use(struct feed *feed, const struct pipelines *pipelines, struct record_feeds *feeds);
+/*
+ * The pipelines whose requests are told of, and the feeds (borrowed) that are told, too: their
+ * topics get their counters, or go on with those they had. To be called for each generation before
+ * its first request. 0 or -ENOMEM.
+ */
+int feed_use(struct feed *feed, struct pipelines *pipelines, struct record_feeds *feeds);
 
 /* `request.PIPELINE.STATUS`, and what it makes in feeds: `feed.NAME`, `outlier.NAME`. */
 void feed_request(struct feed *feed, const struct record *record);

@@ -1,13 +1,20 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The resources of a configuration, of all kinds, as one list: they are created, opened, waited for
- * and closed alike.
+ * Whether a resource goes on is told from what the two configurations say of it. Sources and
+ * databases have the limits on bodies built in (a socket's, and what workers read), so with other
+ * limits they are others; a cache goes on whatever is said, as its driver can adapt it.
  */
+#include "daemon/resources.h"
+
 #include <string.h>
 
-#include "daemon/config.h"
+#include "daemon/build.h"
 #include "pipeline/base/arena.h"
 #include "pipeline/drivers/driver.h"
+#include "pipeline/loop/loop.h"
+
+/* How long the idle threads of a database are waited for, when it ends in the middle of a run. */
+#define IDLE_NS UINT64_C(1000000000)
 
 static const char *kind_name(enum driver_kind kind)
 {
@@ -17,16 +24,78 @@ static const char *kind_name(enum driver_kind kind)
 	return names[kind];
 }
 
-static void create(struct resources *resources, const struct option_map *map,
-		const struct driver_context *context, struct diag *diag)
+static const struct option_map *written(const struct config *config, enum driver_kind kind)
+{
+	const struct option_map *const maps[] = {[DRIVER_DATABASE] = config->databases,
+			[DRIVER_CACHE] = config->caches,
+			[DRIVER_SOURCE] = config->sources};
+	return maps[kind];
+}
+
+static struct holding *find(
+		const struct resources *resources, enum driver_kind kind, struct text name)
+{
+	for (size_t i = 0; i < resources->count; i++) {
+		struct holding *holding = resources->all[i];
+		if (holding->resource->driver->kind == kind &&
+				text_equal(text_of(holding->resource->name), name))
+			return holding;
+	}
+	return NULL;
+}
+
+static bool same_limits(const struct build *a, const struct build *b)
+{
+	const struct json_limits *one = &a->config.limits.json, *other = &b->config.limits.json;
+	return one->bytes == other->bytes && one->depth == other->depth &&
+	       one->values == other->values;
+}
+
+/* The holding of `before` that stands for value, too; NULL: there is none. */
+static struct holding *shared(const struct build *build, const struct build *before,
+		const struct driver *driver, const struct option_value *value)
+{
+	if (!before)
+		return NULL;
+	struct holding *holding = find(&before->resources, driver->kind, value->name);
+	if (!holding || holding->resource->driver != driver)
+		return NULL;
+	if (driver->adapt)
+		return holding;
+	const struct option_map *map = written(&before->config, driver->kind);
+	bool same = option_value_equal(option_find(map, value->name), value);
+	return same && same_limits(build, before) ? holding : NULL;
+}
+
+static struct holding *make(
+		struct build *build, const struct driver *driver, const struct option_value *value)
+{
+	struct holding *holding = arena_zalloc(&build->arena, sizeof(*holding));
+	if (!holding) {
+		diag_error(&build->diag, value->place, "out of memory");
+		return NULL;
+	}
+	holding->resource =
+			driver->create(&build->context, value->name.data, value->map, &build->diag);
+	if (!holding->resource)
+		return NULL;
+	holding->maker = build;
+	build_ref(build);
+	return holding;
+}
+
+static void create(struct build *build, const struct build *before, const struct option_map *map)
 {
 	for (size_t i = 0; map && i < map->count; i++) {
 		const struct option_value *value = &map->values[i];
 		const struct driver *driver = driver_find(value->variant->name);
-		struct resource *resource =
-				driver->create(context, value->name.data, value->map, diag);
-		if (resource)
-			resources->all[resources->count++] = resource;
+		struct holding *holding = shared(build, before, driver, value);
+		if (!holding)
+			holding = make(build, driver, value);
+		if (!holding)
+			continue;
+		holding->holders++;
+		build->resources.all[build->resources.count++] = holding;
 	}
 }
 
@@ -35,27 +104,27 @@ static size_t size_of(const struct option_map *map)
 	return map ? map->count : 0;
 }
 
-void resources_create(struct resources *ret, const struct config *config,
-		const struct driver_context *context, struct arena *arena, struct diag *diag)
+void resources_create(struct build *build, const struct build *before)
 {
+	const struct config *config = &build->config;
 	size_t count = size_of(config->databases) + size_of(config->caches) +
 		       size_of(config->sources);
-	ret->count = 0;
-	ret->all = arena_alloc(arena, count * sizeof(*ret->all));
-	if (!ret->all) {
-		diag_error(diag, config->listen_place, "out of memory");
+	build->resources.count = 0;
+	build->resources.all = arena_alloc(&build->arena, count * sizeof(struct holding *));
+	if (!build->resources.all) {
+		diag_error(&build->diag, config->listen_place, "out of memory");
 		return;
 	}
-	create(ret, config->databases, context, diag);
-	create(ret, config->caches, context, diag);
-	create(ret, config->sources, context, diag);
+	create(build, before, config->databases);
+	create(build, before, config->caches);
+	create(build, before, config->sources);
 }
 
 struct resource *resources_find(
 		const struct resources *resources, const char *kind, struct text name)
 {
 	for (size_t i = 0; i < resources->count; i++) {
-		struct resource *resource = resources->all[i];
+		struct resource *resource = resources->all[i]->resource;
 		if (strcmp(kind_name(resource->driver->kind), kind) == 0 &&
 				text_equal(text_of(resource->name), name))
 			return resource;
@@ -63,29 +132,11 @@ struct resource *resources_find(
 	return NULL;
 }
 
-bool resources_close(struct resources *resources, uint64_t until)
-{
-	bool closed = true;
-	for (size_t i = 0; i < resources->count; i++) {
-		struct resource *resource = resources->all[i];
-		if (resource->driver->close && !resource->driver->close(resource, until))
-			closed = false;
-	}
-	return closed;
-}
-
-void resources_free(struct resources *resources)
-{
-	for (size_t i = 0; i < resources->count; i++)
-		resources->all[i]->driver->free(resources->all[i]);
-	resources->count = 0;
-}
-
 void resources_open(struct resources *resources, struct diag *diag)
 {
 	for (size_t i = 0; i < resources->count; i++) {
-		struct resource *resource = resources->all[i];
-		if (!resource->ready && resource->driver->open)
+		struct resource *resource = resources->all[i]->resource;
+		if ((!resource->ready || resource->behind) && resource->driver->open)
 			resource->driver->open(resource, diag);
 	}
 }
@@ -93,7 +144,8 @@ void resources_open(struct resources *resources, struct diag *diag)
 bool resources_to_open(const struct resources *resources)
 {
 	for (size_t i = 0; i < resources->count; i++) {
-		if (resources->all[i]->database && !resources->all[i]->ready)
+		const struct resource *resource = resources->all[i]->resource;
+		if (resource->database && !resource->ready)
 			return true;
 	}
 	return false;
@@ -102,8 +154,53 @@ bool resources_to_open(const struct resources *resources)
 const struct resource *resources_missing(const struct resources *resources)
 {
 	for (size_t i = 0; i < resources->count; i++) {
-		if (resources->all[i]->required && !resources->all[i]->ready)
-			return resources->all[i];
+		const struct resource *resource = resources->all[i]->resource;
+		if ((resource->required && !resource->ready) || resource->behind)
+			return resource;
 	}
 	return NULL;
+}
+
+void resources_adapt(struct build *build)
+{
+	for (size_t i = 0; i < build->resources.count; i++) {
+		struct resource *resource = build->resources.all[i]->resource;
+		const struct driver *driver = resource->driver;
+		if (!driver->adapt)
+			continue;
+		const struct option_map *map = written(&build->config, driver->kind);
+		driver->adapt(resource, option_find(map, text_of(resource->name))->map);
+	}
+}
+
+static bool close_one(struct resource *resource, uint64_t until)
+{
+	return !resource->driver->close || resource->driver->close(resource, until);
+}
+
+bool resources_close(struct resources *resources, uint64_t until)
+{
+	bool closed = true;
+	for (size_t i = 0; i < resources->count; i++)
+		closed = close_one(resources->all[i]->resource, until) && closed;
+	return closed;
+}
+
+/* Where a thread does not come back, what it may touch is left: that is better than to wait. */
+static void end(struct holding *holding)
+{
+	struct build *maker = holding->maker;
+	if (!close_one(holding->resource, loop_now() + IDLE_NS))
+		return;
+	holding->resource->driver->free(holding->resource);
+	build_unref(maker);
+}
+
+void resources_release(struct resources *resources)
+{
+	for (size_t i = 0; i < resources->count; i++) {
+		if (--resources->all[i]->holders == 0)
+			end(resources->all[i]);
+	}
+	resources->count = 0;
 }

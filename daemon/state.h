@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /*
- * The parts of a running daemon. For daemon.c, which puts them together, and drain.c, which brings
- * them to rest.
+ * The parts of a running daemon. For daemon.c, which puts them together, load.c, which loads what
+ * it serves, drain.c, which brings it to rest, and stats.c, which tells of all.
  */
 #include <stdbool.h>
 #include <stdint.h>
@@ -26,18 +26,23 @@ struct daemon {
 	struct log log;
 	struct async async;
 	struct loop loop;
-	struct build build;
+	const char *path;      /* of the configuration */
+	struct link builds;    /* all that are not over */
+	struct build *current; /* whose pipelines requests run that are read now; NULL: none yet */
+	struct build *next;    /* what is being loaded; NULL: nothing is */
+	struct build *doors;   /* by which they were bound: the first, whose memory stays for it */
+	uint64_t load_began;
+	bool load_again; /* when this load is over */
 	struct driver_context context;
 	struct engine *engine;
 	struct front *front;
 	struct feed *feed;
 	void *zmq;
 	uint64_t boot;
-	uint64_t started;
 	sd_event_source *signals[3];
 	sd_event_source *stats_timer;
 	sd_event_source *watchdog_timer;
-	sd_event_source *start_timer;
+	sd_event_source *open_timer; /* while something is to be opened */
 	sd_event_source *drain_timer;
 	sd_event_source *drain_watch; /* after each turn of a drain */
 	bool looping;		      /* the loop is there */

@@ -8,8 +8,8 @@
 #include <inttypes.h>
 #include <malloc.h>
 
-#include "daemon/config.h"
 #include "daemon/feed.h"
+#include "daemon/state.h"
 #include "pipeline/drivers/driver.h"
 #include "pipeline/loop/loop.h"
 #include "pipeline/requests/engine.h"
@@ -71,27 +71,67 @@ static void write_resources(struct buffer *buffer, const char *title, enum drive
 	bool any = false;
 	buffer_append_format(buffer, ",\"%s\":{", title);
 	for (size_t i = 0; i < resources->count; i++) {
-		if (resources->all[i]->driver->kind != kind)
+		const struct resource *resource = resources->all[i]->resource;
+		if (resource->driver->kind != kind)
 			continue;
 		if (any)
 			buffer_append_char(buffer, ',');
-		write_resource(buffer, resources->all[i]);
+		write_resource(buffer, resource);
 		any = true;
 	}
 	buffer_append_char(buffer, '}');
 }
 
-void stats_write(struct buffer *buffer, const struct engine *engine,
-		const struct resources *resources, struct loop *loop, const struct feed *feed)
+static size_t count_generations(const struct daemon *daemon)
 {
-	engine_write_stats(engine, buffer);
+	size_t count = 0;
+	for (const struct link *at = daemon->builds.next; at != &daemon->builds; at = at->next)
+		count++;
+	return count - (daemon->next != NULL);
+}
+
+static void write_all(struct buffer *buffer, struct daemon *daemon)
+{
+	const struct resources *resources = &daemon->current->resources;
+	engine_write_stats(daemon->engine, buffer);
 	write_resources(buffer, "databases", DRIVER_DATABASE, resources);
 	write_resources(buffer, "caches", DRIVER_CACHE, resources);
 	write_resources(buffer, "sources", DRIVER_SOURCE, resources);
-	feed_write_stats(feed, buffer);
+	feed_write_stats(daemon->feed, buffer);
 	struct mallinfo2 heap = mallinfo2();
-	buffer_append_format(buffer, ",\"lag_us\":%" PRIu64 ",\"dropped\":%" PRIu64 ",\"heap\":%zu",
-			loop->lag_highest_ns / 1000, feed_dropped(feed),
+	buffer_append_format(buffer,
+			",\"generation\":%" PRIu64 ",\"generations\":%zu,\"lag_us\":%" PRIu64
+			",\"dropped\":%" PRIu64 ",\"heap\":%zu",
+			daemon->current->generation.number, count_generations(daemon),
+			daemon->loop.lag_highest_ns / 1000, feed_dropped(daemon->feed),
 			heap.uordblks + heap.hblkhd);
-	loop->lag_highest_ns = 0;
+	daemon->loop.lag_highest_ns = 0;
+}
+
+static void on_time(void *user)
+{
+	struct daemon *daemon = user;
+	struct text members = {NULL, 0};
+	struct buffer buffer;
+	buffer_init(&buffer);
+	if (feed_wants_stats(daemon->feed)) {
+		write_all(&buffer, daemon);
+		members = buffer_text(&buffer);
+	}
+	feed_stats(daemon->feed, members);
+	buffer_deinit(&buffer);
+}
+
+int stats_every(struct daemon *daemon, uint64_t period_ns)
+{
+	sd_event_source *timer = NULL;
+	if (!daemon->feed)
+		return 0;
+	int r = loop_every(
+			&daemon->loop, period_ns, LOOP_PRIORITY_ANSWERS, on_time, daemon, &timer);
+	if (r < 0)
+		return r;
+	daemon->stats_timer = sd_event_source_disable_unref(daemon->stats_timer);
+	daemon->stats_timer = timer;
+	return 0;
 }

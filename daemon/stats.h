@@ -4,13 +4,10 @@
  * What `stats` says: of the engine, of each resource, of the daemon itself. docs/telemetry.md lists
  * the members.
  */
-#include "pipeline/base/buffer.h"
+#include <stdint.h>
 
-struct engine;
-struct feed;
-struct loop;
-struct resources;
+struct daemon;
 
-/* Appends the members, without braces around them; and begins the loop's highest lag anew. */
-void stats_write(struct buffer *buffer, const struct engine *engine,
-		const struct resources *resources, struct loop *loop, const struct feed *feed);
+/* Publishes `stats` so often, and no longer as before. The loop's highest lag begins anew with
+ * each. 0 or -errno. */
+int stats_every(struct daemon *daemon, uint64_t period_ns);

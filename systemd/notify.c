@@ -32,6 +32,21 @@ void notify_ready(const char *status)
 	(void)sd_notifyf(0, "READY=1\nSTATUS=%s", line);
 }
 
+void notify_reloading(uint64_t now_us)
+{
+	(void)sd_notifyf(0, "RELOADING=1\nMONOTONIC_USEC=%" PRIu64 "\nSTATUS=reloading", now_us);
+}
+
+void notify_reloaded(const char *format, ...)
+{
+	char line[STATUS_MAX];
+	va_list arguments;
+	va_start(arguments, format);
+	(void)vsnprintf(line, sizeof(line), format, arguments);
+	va_end(arguments);
+	notify_ready(line);
+}
+
 void notify_status(const char *format, ...)
 {
 	char line[STATUS_MAX];

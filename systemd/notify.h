@@ -9,6 +9,11 @@
 /* READY=1 with a status in words. */
 void notify_ready(const char *status);
 
+/* RELOADING=1, with the time that it begins, in microseconds, monotonic; to be ended by
+ * notify_reloaded(): READY=1 with a status in words, also where the reload was refused. */
+void notify_reloading(uint64_t now_us);
+void notify_reloaded(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
 /* STATUS= */
 void notify_status(const char *format, ...) __attribute__((format(printf, 1, 2)));
 

@@ -119,12 +119,27 @@ static bool values_equal(const struct option_value *a, size_t a_count, const str
 	return true;
 }
 
-/* Types are left out: only what stands inside steps is ever compared, and no step takes any. */
+static bool types_equal(const struct option_value *a, const struct option_value *b)
+{
+	if (a->type_count != b->type_count)
+		return false;
+	for (size_t i = 0; i < a->type_count; i++) {
+		const struct field_type *one = &a->types[i], *other = &b->types[i];
+		if (!text_equal(one->name, other->name) || one->kind != other->kind ||
+				one->element != other->element ||
+				!one->fallback.data != !other->fallback.data ||
+				!text_equal(one->fallback, other->fallback))
+			return false;
+	}
+	return true;
+}
+
 bool option_value_equal(const struct option_value *a, const struct option_value *b)
 {
 	if (!text_equal(a->name, b->name) || a->given != b->given || a->choice != b->choice ||
 			a->number != b->number || !text_equal(a->text, b->text) ||
-			!text_equal(a->as, b->as) || !templates_equal(a->template, b->template))
+			!text_equal(a->as, b->as) || !templates_equal(a->template, b->template) ||
+			!types_equal(a, b))
 		return false;
 	if (!a->map != !b->map || !a->list != !b->list)
 		return false;

@@ -63,6 +63,9 @@ struct driver {
 	 * ready prepares what it is `behind` with, and does nothing else. May be NULL.
 	 */
 	void (*open)(struct resource *resource, struct diag *diag);
+	/* Takes other options over while it is in use: they are said, and not checked here. NULL:
+	 * it can't, and one with other options is another resource. */
+	void (*adapt)(struct resource *resource, const struct option_map *options);
 	/*
 	 * Ends what open() began; nobody asks it any more, and what was asked has been cancelled.
 	 * until: how long (loop_now()) a thread that does not come back is waited for. False: one

@@ -53,6 +53,11 @@ static struct resource *create(const struct driver_context *context, const char 
 	return resource;
 }
 
+static void adapt(struct resource *resource, const struct option_map *map)
+{
+	memory_cache_resize(resource->cache, option_number(map, "memory"));
+}
+
 static void free_cache(struct resource *resource)
 {
 	resource->cache->ops->free(resource->cache);
@@ -65,5 +70,6 @@ const struct driver memory_driver = {
 		.help = "a cache in the memory of this process",
 		.options = options,
 		.create = create,
+		.adapt = adapt,
 		.free = free_cache,
 };

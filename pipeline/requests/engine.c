@@ -47,10 +47,20 @@ void engine_free(struct engine *engine)
 	free(engine);
 }
 
-void engine_use(struct engine *engine, const struct pipelines *pipelines, uint64_t generation)
+void engine_use(struct engine *engine, struct generation *generation)
 {
-	engine->pipelines = pipelines;
+	struct generation *before = engine->generation;
+	group_start(engine);
 	engine->generation = generation;
+	if (before)
+		generation_retire(before);
+}
+
+void engine_limit(struct engine *engine, const struct engine_limits *limits)
+{
+	group_start(engine);
+	engine->limits = *limits;
+	engine->account.max = limits->bytes;
 }
 
 struct account *engine_account(struct engine *engine)
@@ -122,8 +132,8 @@ void engine_drain(struct engine *engine)
 {
 	group_start(engine);
 	engine->draining = true;
-	if (engine->pipelines)
-		pipelines_drain(engine->pipelines);
+	if (engine->generation)
+		pipelines_drain(engine->generation->pipelines);
 }
 
 /* Requests leave the list as they are answered, or stay, HELD, in their client's outbox. */
@@ -195,6 +205,6 @@ void engine_write_stats(const struct engine *engine, struct buffer *buffer)
 			engine->account.max);
 	write_by_status(counts, buffer);
 	buffer_append(buffer, TEXT(",\"pipelines\":{"));
-	pipelines_write_stats(engine->pipelines, buffer);
+	pipelines_write_stats(engine->generation->pipelines, buffer);
 	buffer_append_char(buffer, '}');
 }

@@ -20,8 +20,8 @@ struct async;
 struct buffer;
 struct client;
 struct engine;
+struct generation;
 struct log;
-struct pipelines;
 
 /* Replies from this size on count in limits.bytes until they are sent. */
 #define REPLY_LARGE 4096
@@ -86,8 +86,14 @@ struct engine *engine_new(struct async *async, const struct engine_limits *limit
 /* Nothing may be in flight or reaping, and no client open. Takes NULL. */
 void engine_free(struct engine *engine);
 
-/* Requests from now on run these pipelines; they must stay until none of their requests is left. */
-void engine_use(struct engine *engine, const struct pipelines *pipelines, uint64_t generation);
+/*
+ * Requests from now on run in this generation (borrowed until it is over); those that were read
+ * before end in theirs, which is retired.
+ */
+void engine_use(struct engine *engine, struct generation *generation);
+
+/* Limits for what comes; what goes on already goes on. */
+void engine_limit(struct engine *engine, const struct engine_limits *limits);
 
 /* What arenas, outboxes and large replies are charged to: limits.bytes. */
 struct account *engine_account(struct engine *engine);

@@ -10,6 +10,7 @@
 #include "pipeline/base/list.h"
 #include "pipeline/base/table.h"
 #include "pipeline/requests/engine.h"
+#include "pipeline/requests/generation.h"
 #include "pipeline/stages/pipeline.h"
 #include "pipeline/stages/run.h"
 #include "pipeline/wire/wire.h"
@@ -55,7 +56,7 @@ struct request {
 	struct delivery *delivery;     /* NULL: the answer is wanted whole */
 	uint64_t received;
 	uint64_t deadline;
-	uint64_t generation;
+	struct generation *generation; /* NULL: it is only a reply that is held */
 	struct text envelope;
 	struct text id;
 	size_t bytes_in;
@@ -96,8 +97,7 @@ struct engine {
 	struct engine_limits limits;
 	struct engine_ops ops;
 	const struct log *log;
-	const struct pipelines *pipelines;
-	uint64_t generation;
+	struct generation *generation; /* of requests that are read now */
 	struct account account;
 	struct arena_pool arenas;
 	struct hash_key hash_key;

@@ -14,9 +14,12 @@ static const struct frame_ops request_ops = {.resume = on_resume};
 static void request_free(struct request *request)
 {
 	struct engine *engine = request->engine;
+	struct generation *generation = request->generation;
 	run_deinit(&request->run);
 	struct arena arena = request->arena;
 	arena_pool_give(&engine->arenas, &arena);
+	if (generation)
+		generation_leave(generation);
 }
 
 void request_leave(struct request *request)
@@ -134,6 +137,7 @@ static struct request *request_new(struct engine *engine, struct client *client,
 	request->delivery = NULL;
 	request->received = received;
 	request->generation = engine->generation;
+	generation_enter(request->generation);
 	request->envelope = (struct text){copy + message.size, envelope.size};
 	request->id = moved(wire->id, message, copy);
 	request->bytes_in = message.size;
@@ -312,7 +316,7 @@ static struct refusal refusal_of(
 void request_receive(struct engine *engine, struct client *client, struct text envelope,
 		const struct wire_request *wire, struct text message, uint64_t received)
 {
-	struct pipeline *pipeline = pipelines_find(engine->pipelines, wire->target);
+	struct pipeline *pipeline = pipelines_find(engine->generation->pipelines, wire->target);
 	struct refusal refusal = refusal_of(engine, wire, pipeline);
 	struct request *request = NULL;
 	struct text body = TEXT("{}");

@@ -242,6 +242,14 @@ static const struct cache_ops ops = {.get = get,
 		.free = memory_cache_free,
 		.begin_read = begin_read};
 
+void memory_cache_resize(struct cache *cache, size_t bytes_max)
+{
+	struct memory_cache *c = self(cache);
+	cache_queues_resize(&c->queues, bytes_max);
+	cache->stats.bytes_max = bytes_max;
+	cache->stats.bytes = c->queues.account.used;
+}
+
 struct cache *memory_cache_new(
 		const char *name, size_t bytes_max, struct account *readers, struct random *random)
 {

@@ -24,3 +24,6 @@ struct random;
  */
 struct cache *memory_cache_new(
 		const char *name, size_t bytes_max, struct account *readers, struct random *random);
+
+/* Another bound from here on: with a lower one, what is over it is evicted at once. */
+void memory_cache_resize(struct cache *cache, size_t bytes_max);

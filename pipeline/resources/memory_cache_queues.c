@@ -241,3 +241,16 @@ void cache_queues_deinit(struct cache_queues *q)
 	cache_index_deinit(&q->index);
 	assert(q->account.used == 0);
 }
+
+void cache_queues_resize(struct cache_queues *q, size_t bytes_max)
+{
+	q->account.max = bytes_max;
+	q->small_max = bytes_max / SMALL_SHARE;
+	while (q->account.used > bytes_max && evict_step(q, false))
+		continue;
+	if (q->account.used > bytes_max) {
+		cache_index_deinit(&q->index);
+		cache_index_init(&q->index, &q->account);
+	}
+	q->account.peak = q->account.used;
+}

@@ -119,6 +119,7 @@ struct pipelines *pipelines_compile(const struct option_map *map,
 	}
 	pipelines->all = all;
 	pipelines->count = map->count;
+	pipelines->user = context->user;
 	scope_init_root(&pipelines->scope, context->async, NULL, NULL, SCOPE_FOREVER, on_idle);
 	for (size_t i = 0; i < map->count; i++) {
 		all[i].index = (uint32_t)i;
@@ -148,6 +149,20 @@ void pipelines_close(struct pipelines *pipelines, enum reason reason)
 {
 	scope_cancel(&pipelines->scope, reason);
 	scope_close(&pipelines->scope);
+}
+
+void pipelines_retire(struct pipelines *pipelines)
+{
+	scope_close(&pipelines->scope);
+}
+
+void pipelines_inherit(struct pipelines *pipelines, const struct pipelines *before)
+{
+	for (size_t i = 0; i < pipelines->count; i++) {
+		const struct pipeline *old = pipelines_find(before, pipelines->all[i].name);
+		if (old)
+			pipelines->all[i].stats = old->stats;
+	}
 }
 
 void pipelines_free(struct pipelines *pipelines)

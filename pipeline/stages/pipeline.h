@@ -52,6 +52,7 @@ struct pipeline {
 	unsigned depth;
 	struct pipeline_stats stats;
 	const struct feed_row *feeds; /* who sees its requests at their end; NULL: nobody */
+	void *observer;		      /* what whoever is told of its requests keeps for it */
 };
 
 /* What compiling needs from outside. All borrowed for as long as the pipelines live. */
@@ -77,6 +78,7 @@ struct pipelines {
 	size_t count;
 	struct stage *stages;
 	struct scope scope; /* of their flights; FOREVER */
+	void *user;	    /* the context's */
 };
 
 /* The table of one entry of a configuration's `pipelines`. */
@@ -94,6 +96,12 @@ void pipelines_drain(const struct pipelines *pipelines);
 
 /* Cancels all flights, for good. on_idle comes when their work has ended. */
 void pipelines_close(struct pipelines *pipelines, enum reason reason);
+
+/* Nobody will start another flight: on_idle comes when the last has ended by itself. */
+void pipelines_retire(struct pipelines *pipelines);
+
+/* Goes on with the counts of pipelines of the same names. */
+void pipelines_inherit(struct pipelines *pipelines, const struct pipelines *before);
 
 /* Frees what is not in the arena. No run and no flight may be left. */
 void pipelines_free(struct pipelines *pipelines);

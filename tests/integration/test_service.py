@@ -65,13 +65,6 @@ def test_no_manager(stack):
     equal(daemon.stop()["answered"], 1)
 
 
-def test_sighup(stack):
-    _, daemon = prepared(stack)
-    daemon.signal(signal.SIGHUP)
-    daemon.log.wait_for('level=warning msg="reload: not in this version"')
-    serves(stack, daemon)
-
-
 def test_sigpipe(stack):
     _, daemon = prepared(stack)
     daemon.signal(signal.SIGPIPE)
@@ -156,7 +149,7 @@ def test_events(stack):
 
 
 tap.run([
-    test_ready_and_stopping, test_sigint_stops_too, test_watchdog, test_no_manager, test_sighup, test_sigpipe,
+    test_ready_and_stopping, test_sigint_stops_too, test_watchdog, test_no_manager, test_sigpipe,
     test_ready_waits_for_what_is_required, test_stopped_before_it_is_ready, test_start_timeout,
     test_a_required_source_that_is_not_there, test_an_address_in_use, test_without_a_feed, test_events,
 ])

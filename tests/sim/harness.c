@@ -226,7 +226,22 @@ bool harness_load(struct harness *harness, const char *yaml)
 					engine_arenas(harness->engine)) ||
 			!world_compile(world) || !compile_feeds(harness))
 		return false;
-	engine_use(harness->engine, world->pipelines, 1);
+	world->loaded->generation.number = ++harness->generations;
+	engine_use(harness->engine, &world->loaded->generation);
+	return true;
+}
+
+bool harness_reload(struct harness *harness, const char *yaml)
+{
+	struct world *world = &harness->world;
+	struct engine_limits limits = harness->limits;
+	struct loaded *loaded = world_load_beside(world, yaml);
+	if (!loaded)
+		return false;
+	read_limits(&limits, option_get(loaded->configuration, "limits")->map);
+	loaded->generation.number = ++harness->generations;
+	engine_limit(harness->engine, &limits);
+	engine_use(harness->engine, &loaded->generation);
 	return true;
 }
 

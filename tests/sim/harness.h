@@ -35,6 +35,7 @@ struct harness {
 	struct engine_limits limits; /* may be changed until harness_load(); `limits` in the
 					configuration changes them too */
 	struct engine *engine;
+	uint64_t generations; /* loaded so far */
 	struct peer peers[PEERS_MAX];
 	size_t peer_count;
 	size_t reserved;	    /* replies that have been neither sent nor given back */
@@ -50,6 +51,10 @@ void harness_init(struct harness *harness);
 
 /* False where the configuration is wrong: world_problems() says why. */
 bool harness_load(struct harness *harness, const char *yaml);
+
+/* Loads another, beside the one that runs: for what is sent from now on. Resources stay as they
+ * are, whatever it says of them. False, and nothing has changed: it is wrong. */
+bool harness_reload(struct harness *harness, const char *yaml);
 
 /* A peer that takes all replies; with world.watch->reply_taken set they are not kept. NULL when
  * there are PEERS_MAX. */

@@ -226,6 +226,21 @@ static bool end_work(struct play *play, struct text name, struct text rest)
 }
 
 /* Anything but time that passes. */
+/* `reload CONFIGURATION`, in one line; without one, the same again. */
+static bool reload(struct play *play, struct text yaml)
+{
+	struct buffer line;
+	buffer_init(&line);
+	buffer_append(&line, yaml);
+	buffer_append_char(&line, '\0');
+	bool same = yaml.size == 0;
+	bool taken = !line.failed &&
+		     harness_reload(&play->harness, same ? play->scenario->yaml.data : line.data);
+	buffer_deinit(&line);
+	trace_event(&play->trace, "  %s", taken ? "taken" : "refused");
+	return true;
+}
+
 static bool put_in(struct play *play, struct text input)
 {
 	struct engine *engine = play->harness.engine;
@@ -241,6 +256,8 @@ static bool put_in(struct play *play, struct text input)
 	}
 	if (text_equal(input, TEXT("wait")))
 		return true;
+	if (text_equal(name, TEXT("reload")))
+		return reload(play, rest);
 	if (name.size > 0 && name.data[name.size - 1] == ':')
 		return send_message(play, (struct text){name.data, name.size - 1}, rest);
 	if (memchr(name.data, '.', name.size)) {

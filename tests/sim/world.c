@@ -6,6 +6,7 @@
 #include "tests/sim/world.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "conf/conf.h"
 #include "pipeline/base/buffer.h"
@@ -86,12 +87,39 @@ static const struct option root_options[] = {
 		{.key = NULL},
 };
 
-/* The pipelines whose flights have all ended after their close; a scope knows nobody else. */
-static const struct pipelines *idle;
+/* A scope knows nobody but its pipelines, and they the world. */
+static struct loaded *loaded_of(struct pipelines *pipelines)
+{
+	const struct world *world = pipelines->user;
+	struct loaded *loaded = world->loaded;
+	while (loaded && loaded->generation.pipelines != pipelines)
+		loaded = loaded->before;
+	return loaded;
+}
 
+static void forget(struct loaded *loaded)
+{
+	struct world *world = loaded->world;
+	struct loaded **at = &world->loaded;
+	pipelines_free(loaded->generation.pipelines);
+	while (*at != loaded)
+		at = &(*at)->before;
+	*at = loaded->before;
+	if (loaded == &world->first) {
+		world->pipelines = NULL;
+		return;
+	}
+	arena_deinit(&loaded->arena);
+	free(loaded);
+}
+
+/* One whose place another has taken is over then. */
 static void on_idle(struct scope *scope)
 {
-	idle = container_of(scope, struct pipelines, scope);
+	struct loaded *loaded = loaded_of(container_of(scope, struct pipelines, scope));
+	loaded->idle = true;
+	if (loaded->generation.retired)
+		forget(loaded);
 }
 
 static bool is(struct text name, const char *known)
@@ -211,12 +239,13 @@ bool world_read(struct world *world, const char *yaml)
 	return world->configuration != NULL;
 }
 
-bool world_compile(struct world *world)
+static bool compile(
+		struct world *world, struct loaded *loaded, struct arena *arena, struct diag *diag)
 {
-	world->context = (struct stages_context){
+	struct stages_context context = {
 			.async = &world->async,
-			.arena = &world->arena,
-			.diag = &world->diag,
+			.arena = arena,
+			.diag = diag,
 			.flights = world->arenas,
 			.limits = &world->limits,
 			.max_deadline = world->max_deadline,
@@ -227,9 +256,40 @@ bool world_compile(struct world *world)
 			.each = see_each,
 			.user = world,
 	};
-	const struct option_map *pipelines = option_get(world->configuration, "pipelines")->map;
-	world->pipelines = pipelines_compile(pipelines, &world->context, on_idle);
-	return world->pipelines != NULL;
+	const struct option_map *pipelines = option_get(loaded->configuration, "pipelines")->map;
+	world->context = context;
+	loaded->world = world;
+	loaded->generation.pipelines = pipelines_compile(pipelines, &context, on_idle);
+	if (!loaded->generation.pipelines)
+		return false;
+	loaded->before = world->loaded;
+	world->loaded = loaded;
+	return true;
+}
+
+bool world_compile(struct world *world)
+{
+	world->first.configuration = world->configuration;
+	if (!compile(world, &world->first, &world->arena, &world->diag))
+		return false;
+	world->pipelines = world->first.generation.pipelines;
+	return true;
+}
+
+struct loaded *world_load_beside(struct world *world, const char *yaml)
+{
+	struct loaded *loaded = calloc(1, sizeof(*loaded));
+	if (!loaded)
+		return NULL;
+	arena_init(&loaded->arena, NULL);
+	diag_init(&loaded->diag, &loaded->arena);
+	loaded->configuration = conf_read(
+			"test", text_of(yaml), root_options, &loaded->arena, &loaded->diag);
+	if (loaded->configuration && compile(world, loaded, &loaded->arena, &loaded->diag))
+		return loaded;
+	arena_deinit(&loaded->arena);
+	free(loaded);
+	return NULL;
 }
 
 bool world_load(struct world *world, const char *yaml)
@@ -301,16 +361,17 @@ static void end_all(struct world *world)
 	} while (count_work(world) > 0);
 }
 
+/* The latest is the only one that is not over, or ending by itself. */
 static bool close_pipelines(struct world *world)
 {
-	if (!world->pipelines)
+	if (!world->loaded)
 		return true;
-	pipelines_close(world->pipelines, DRAIN);
+	pipelines_close(world->loaded->generation.pipelines, DRAIN);
 	end_all(world);
-	if (idle != world->pipelines)
+	if (!world->loaded->idle)
 		return false;
-	pipelines_free(world->pipelines);
-	return true;
+	forget(world->loaded);
+	return !world->loaded;
 }
 
 bool world_deinit(struct world *world)

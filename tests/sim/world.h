@@ -13,6 +13,7 @@
 #include "pipeline/base/arena.h"
 #include "pipeline/base/diag.h"
 #include "pipeline/base/json.h"
+#include "pipeline/requests/generation.h"
 #include "pipeline/stages/pipeline.h"
 #include "tests/sim/scripted_database.h"
 #include "tests/sim/scripted_source.h"
@@ -21,9 +22,20 @@
 #define WORLD_MS    UINT64_C(1000000)
 #define WORLD_START (UINT64_C(1000000) * WORLD_MS)
 
+/* What was loaded beside the first configuration, or is the first. */
+struct loaded {
+	struct world *world;
+	struct loaded *before;
+	struct generation generation;
+	const struct option_map *configuration;
+	struct arena arena; /* of one that came later */
+	struct diag diag;
+	bool idle; /* its flights are over after their close */
+};
+
 struct world {
 	struct async async;
-	struct arena arena; /* the configuration's */
+	struct arena arena; /* the first configuration's */
 	struct diag diag;
 	struct json_limits limits;
 	uint64_t max_deadline; /* the ceiling of flights in a pipeline without a deadline */
@@ -45,7 +57,9 @@ struct world {
 	struct cache *cold; /* likewise */
 	const struct option_map *configuration;
 	struct stages_context context;
-	struct pipelines *pipelines;
+	struct pipelines *pipelines; /* the first that were loaded; NULL when they are over */
+	struct loaded first;
+	struct loaded *loaded; /* the latest */
 };
 
 /* The clock, at WORLD_START; to be called before all else. */
@@ -59,6 +73,10 @@ bool world_init(struct world *world, struct account *account, struct arena_pool 
 bool world_load(struct world *world, const char *yaml);
 bool world_read(struct world *world, const char *yaml);
 bool world_compile(struct world *world);
+
+/* The same beside what is loaded already, with an arena of its own, which it gives back when its
+ * generation is over. NULL: it is wrong. */
+struct loaded *world_load_beside(struct world *world, const char *yaml);
 
 /* What is wrong, a line each: `LINE:COLUMN: MESSAGE`, or `LINE:COLUMN: warning: MESSAGE`. */
 const char *world_problems(struct world *world);

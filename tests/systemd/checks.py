@@ -171,8 +171,20 @@ def test_reload(stack):
     before = main_pid()
     journal = follow_journal(stack)
     succeed("systemctl", "reload", UNIT)
-    journal.wait_for("reload: not in this version")
+    journal.wait_for("reloaded")
     equal(main_pid(), before)
+    serves()
+    (status,) = properties("StatusText")
+    equal(status, "serving generation 2")
+    written = CONFIG_PATH.read_text()
+    CONFIG_PATH.write_text(written + "\t")
+    succeed("systemctl", "reload", UNIT)
+    journal.wait_for("reload refused")
+    equal(properties("ActiveState", "SubState"), ["active", "running"])
+    (status,) = properties("StatusText")
+    if not status.startswith(f"serving generation 2; reload refused: {CONFIG_PATH}:"):
+        raise AssertionError(status)
+    CONFIG_PATH.write_text(written)
     serves()
 
 

@@ -136,6 +136,26 @@ static void test_equal_values_have_equal_templates(void **state)
 	assert_int_equal(live_report(), 0);
 }
 
+static void test_equal_values_take_the_same(void **state)
+{
+	const struct field_type plain = {.name = TEXT("sku"), .kind = TYPE_STRING};
+	struct field_type types[] = {plain, plain, plain, plain, plain};
+	types[1].name = TEXT("sky");
+	types[2].kind = TYPE_ARRAY;
+	types[3].kind = TYPE_ARRAY;
+	types[3].element = TYPE_NUMBER;
+	types[4].fallback = TEXT("\"\"");
+	for (size_t i = 0; i < 5; i++) {
+		for (size_t j = 0; j < 5; j++) {
+			struct option_value one = {.types = &types[i], .type_count = 1};
+			struct option_value other = {.types = &types[j], .type_count = 1};
+			assert_int_equal(option_value_equal(&one, &other), i == j);
+			other.type_count = 0;
+			assert_false(option_value_equal(&one, &other));
+		}
+	}
+}
+
 static bool accepts(struct arena *arena, const struct field_type *type, const char *text)
 {
 	static const struct json_limits limits = {.bytes = 100, .depth = 5, .values = 50};
@@ -210,6 +230,7 @@ int main(void)
 			cmocka_unit_test(test_find),
 			cmocka_unit_test(test_equal_values_differ_in_place_only),
 			cmocka_unit_test(test_equal_values_have_equal_templates),
+			cmocka_unit_test(test_equal_values_take_the_same),
 			cmocka_unit_test(test_types_accept),
 			cmocka_unit_test(test_type_names),
 	};

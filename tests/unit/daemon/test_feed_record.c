@@ -19,6 +19,7 @@
 #include "pipeline/base/diag.h"
 #include "pipeline/base/log.h"
 #include "pipeline/requests/engine.h"
+#include "pipeline/requests/generation.h"
 #include "pipeline/requests/record_feed.h"
 #include "pipeline/resources/memory_cache.h"
 #include "pipeline/resources/source.h"
@@ -65,6 +66,7 @@ struct test {
 	struct source source;
 	struct pipelines *pipelines;
 	struct record_feeds *feeds;
+	struct generation generation;
 	struct ask *ask; /* what north was asked last */
 	void *subscriber;
 	size_t reply_size; /* of the last reply */
@@ -230,7 +232,8 @@ static int set_up(void **state)
 			.target = TEXT("quote"),
 	};
 	compile(test);
-	engine_use(test->engine, test->pipelines, GENERATION);
+	test->generation = (struct generation){.pipelines = test->pipelines, .number = GENERATION};
+	engine_use(test->engine, &test->generation);
 	assert_int_equal(feed_use(test->f.feed, test->pipelines, test->feeds), 0);
 	test->client = client_open(test->engine, test);
 	test->subscriber = feed_subscriber(&test->f);

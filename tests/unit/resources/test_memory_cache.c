@@ -3,6 +3,7 @@
 
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdio.h>
 
 #include <cmocka.h>
 
@@ -580,6 +581,33 @@ static void test_begun_reads_change_nothing(void **state)
 	cache->ops->free(cache);
 }
 
+/* What is under another bound stays, as far as there is room for it. */
+static void test_another_bound(void **state)
+{
+	char name[16];
+	struct cache *cache = make(MIB);
+	for (unsigned i = 0; i < 1000; i++) {
+		(void)snprintf(name, sizeof(name), "key %u", i);
+		put(cache, text_of(name), TEXT("a value of some bytes"));
+	}
+	uint64_t entries = cache->stats.entries, bytes = cache->stats.bytes;
+	assert_int_equal(entries, 1000);
+	memory_cache_resize(cache, 2 * MIB);
+	assert_int_equal(cache->stats.entries, entries);
+	assert_int_equal(cache->stats.bytes_max, 2 * MIB);
+	memory_cache_resize(cache, bytes / 2);
+	assert_in_range(cache->stats.bytes, bytes / 4, bytes / 2);
+	assert_in_range(cache->stats.entries, 100, 999);
+	assert_true(holds(cache, TEXT("key 999"), 1, TEXT("a value of some bytes")));
+	memory_cache_resize(cache, 100);
+	assert_int_equal(cache->stats.entries, 0);
+	assert_true(cache->stats.bytes <= 100);
+	memory_cache_resize(cache, MIB);
+	put(cache, TEXT("again"), TEXT("1"));
+	assert_true(holds(cache, TEXT("again"), 2, TEXT("1")));
+	cache->ops->free(cache);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -606,6 +634,7 @@ int main(void)
 			TEST(test_one_large_value_evicts_in_bounded_steps),
 			TEST(test_there_is_room_where_all_was_read),
 			TEST(test_many_keys_of_one_hash),
+			TEST(test_another_bound),
 			TEST(test_memory_out),
 			TEST(test_memory_out_where_a_value_is_replaced),
 	};

@@ -79,6 +79,14 @@ static void test_stopping(void **state)
 			told(*state), "STOPPING=1\nEXTEND_TIMEOUT_USEC=5000000\nSTATUS=draining");
 }
 
+static void test_reloading(void **state)
+{
+	notify_reloading(1234567);
+	assert_string_equal(told(*state), "RELOADING=1\nMONOTONIC_USEC=1234567\nSTATUS=reloading");
+	notify_reloaded("serving generation %d\nX=1", 2);
+	assert_string_equal(told(*state), "READY=1\nSTATUS=serving generation 2 X=1");
+}
+
 static void test_watchdog(void **state)
 {
 	notify_watchdog();
@@ -139,6 +147,7 @@ int main(void)
 			TEST(test_ready),
 			TEST(test_status),
 			TEST(test_stopping),
+			TEST(test_reloading),
 			TEST(test_watchdog),
 			TEST(test_a_status_is_one_line),
 			TEST(test_a_long_status_is_cut),

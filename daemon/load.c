@@ -1,0 +1,342 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Reading and compiling is done at once, on the loop: a file is bounded, and it takes milliseconds.
+ * What has to be waited for is opening, which is tried again and again until all that is required
+ * is there, or `start_timeout` has passed. Until then the generation that serves knows nothing of
+ * the next, but for what it shares with it.
+ */
+#include "daemon/load.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "daemon/feed.h"
+#include "daemon/front.h"
+#include "daemon/receipt.h"
+#include "daemon/state.h"
+#include "daemon/stats.h"
+#include "pipeline/requests/engine.h"
+#include "pipeline/stages/pipeline.h"
+#include "systemd/notify.h"
+
+/* Between two tries to open what was not ready. */
+#define RETRY_NS UINT64_C(100000000)
+
+/* What of a refusal's errors stands on the feed and in STATUS=; the log has all. */
+#define ERRORS_TOLD 10
+
+static void try(void *user);
+
+/* ---- the end of a load */
+
+static void retry_later(struct daemon *daemon)
+{
+	if (!daemon->open_timer)
+		(void)loop_every(&daemon->loop, RETRY_NS, LOOP_PRIORITY_ANSWERS, try, daemon,
+				&daemon->open_timer);
+}
+
+static void stop_trying(struct daemon *daemon)
+{
+	daemon->open_timer = sd_event_source_disable_unref(daemon->open_timer);
+}
+
+/* A SIGHUP that came meanwhile. */
+static void go_on(struct daemon *daemon)
+{
+	bool again = daemon->load_again;
+	daemon->load_again = false;
+	if (again)
+		load_again(daemon);
+}
+
+static void get_ready(struct daemon *daemon)
+{
+	daemon->ready = true;
+	front_open(daemon->front, daemon->engine);
+	log_line(&daemon->log, LOG_LEVEL_NOTICE, "ready",
+			{"listen", text_of(front_endpoint(daemon->front))},
+			{"telemetry", text_of(daemon->feed ? feed_endpoint(daemon->feed) : "none")},
+			{"version", TEXT(SLUICE_VERSION)});
+	notify_ready("serving");
+	feed_daemon(daemon->feed, "ready",
+			(struct log_field[]){{"version", TEXT(SLUICE_VERSION)}, {NULL, {NULL, 0}}});
+	go_on(daemon);
+}
+
+/* The first could not be loaded, and nothing serves. */
+static void fail_start(struct daemon *daemon, struct diag *diag)
+{
+	diag_sort(diag);
+	diag_print(diag, stderr);
+	stop_trying(daemon);
+	daemon->code = 1;
+	loop_exit(&daemon->loop, 1);
+}
+
+static struct text words_of(struct arena *arena, const struct diag_item *item)
+{
+	const struct place *place = &item->place;
+	if (place->line == 0)
+		return arena_format(arena, "%s: %s", place->file ? place->file : "", item->message);
+	return arena_format(arena, "%s:%u:%u: %s", place->file, place->line, place->column,
+			item->message);
+}
+
+/* Each error in the log, the first few on the feed, the first in STATUS=. */
+static void tell_refusal(struct daemon *daemon, const struct diag *diag)
+{
+	struct buffer members;
+	struct text first = TEXT("out of memory");
+	uint64_t number = daemon->current->generation.number;
+	size_t told = 0;
+	buffer_init(&members);
+	buffer_append_format(&members, "\"generation\":%" PRIu64 ",\"errors\":[", number);
+	for (const struct diag_item *item = diag->first; item; item = item->next) {
+		struct text words = words_of(diag->arena, item);
+		if (item->warning || !words.data)
+			continue;
+		log_line(&daemon->log, LOG_LEVEL_WARNING, "reload refused", {"error", words});
+		if (told == 0)
+			first = words;
+		if (told < ERRORS_TOLD && told > 0)
+			buffer_append_char(&members, ',');
+		if (told++ < ERRORS_TOLD)
+			buffer_append_json_string(&members, words);
+	}
+	if (told == 0)
+		log_line(&daemon->log, LOG_LEVEL_WARNING, "reload refused", {"error", first});
+	buffer_append_char(&members, ']');
+	feed_daemon_members(daemon->feed, "reload_refused", buffer_text(&members));
+	buffer_deinit(&members);
+	notify_reloaded("serving generation %" PRIu64 "; reload refused: %.*s", number,
+			TEXT_ARG(first));
+}
+
+/* Nothing has changed. */
+static void refuse(struct daemon *daemon, struct diag *diag)
+{
+	struct build *build = daemon->next;
+	diag_sort(diag);
+	tell_refusal(daemon, diag);
+	daemon->next = NULL;
+	if (build)
+		build_drop(build, DRAIN);
+	go_on(daemon);
+}
+
+static void tell_reloaded(struct daemon *daemon, const struct build *before)
+{
+	const struct build *build = daemon->current;
+	struct buffer members, words;
+	uint64_t number = build->generation.number;
+	buffer_init(&members);
+	buffer_init(&words);
+	buffer_append_format(&members,
+			"\"generation\":%" PRIu64 ",\"before\":%" PRIu64 ",\"changes\":[", number,
+			before->generation.number);
+	receipt_append_json(&members, &before->config, &build->config);
+	buffer_append_char(&members, ']');
+	receipt_append_words(&words, &before->config, &build->config);
+	char digits[24];
+	struct text generation = {digits, (size_t)(format_u64(digits, number) - digits)};
+	log_line(&daemon->log, LOG_LEVEL_NOTICE, "reloaded", {"generation", generation},
+			{"changes", buffer_text(&words)});
+	feed_daemon_members(daemon->feed, "reloaded", buffer_text(&members));
+	notify_reloaded("serving generation %" PRIu64, number);
+	buffer_deinit(&members);
+	buffer_deinit(&words);
+}
+
+static void tell_warnings(struct daemon *daemon, const struct build *build)
+{
+	struct diag diag = build->diag;
+	for (const struct diag_item *item = diag.first; item; item = item->next)
+		log_line(&daemon->log, LOG_LEVEL_WARNING, "configuration",
+				{"warning", words_of(diag.arena, item)});
+}
+
+/* All that is required of the next is there: requests run in it from here on. */
+static void take(struct daemon *daemon)
+{
+	struct build *before = daemon->current, *build = daemon->next;
+	if (feed_use(daemon->feed, build->generation.pipelines, build->feeds) < 0) {
+		diag_error(&build->diag, (struct place){0}, "out of memory");
+		refuse(daemon, &build->diag);
+		return;
+	}
+	pipelines_inherit(build->generation.pipelines, before->generation.pipelines);
+	resources_adapt(build);
+	engine_limit(daemon->engine, &build->config.limits);
+	engine_use(daemon->engine, &build->generation);
+	daemon->current = build;
+	daemon->next = NULL;
+	if (before->config.publish_every != build->config.publish_every)
+		(void)stats_every(daemon, build->config.publish_every); /* or the old one goes on */
+	tell_warnings(daemon, build);
+	tell_reloaded(daemon, before);
+	go_on(daemon);
+}
+
+/* ---- opening */
+
+static void give_up(struct build *build)
+{
+	const struct resource *missing = resources_missing(&build->resources);
+	diag_error(&build->diag, missing->place,
+			"\"%s\" is required and is not ready: it was waited for as long as "
+			"`start_timeout` says; start it, or say `required: false`",
+			missing->name);
+}
+
+/* What can never be opened ends a load; of what serves it is only said. */
+static void on_error(struct daemon *daemon, struct diag *diag)
+{
+	if (daemon->next)
+		refuse(daemon, diag);
+	else if (!daemon->ready)
+		fail_start(daemon, diag);
+	else
+		diag_print(diag, stderr);
+}
+
+/* All that is required is there. */
+static void finish(struct daemon *daemon)
+{
+	if (daemon->next)
+		take(daemon);
+	else if (!daemon->ready)
+		get_ready(daemon);
+}
+
+/*
+ * Opens what is not open yet, and again a little later. A database that isn't required may come
+ * later.
+ */
+static void try(void *user)
+{
+	struct daemon *daemon = user;
+	struct build *build = daemon->next ? daemon->next : daemon->current;
+	bool beside = daemon->next != NULL, loading = beside || !daemon->ready;
+	uint64_t waited = daemon->async.now - daemon->load_began;
+	struct arena arena;
+	struct diag diag;
+	arena_init(&arena, NULL);
+	diag_init(&diag, &arena);
+	resources_open(&build->resources, &diag);
+	if (diag.errors > 0) {
+		on_error(daemon, &diag);
+	} else if (loading && !resources_missing(&build->resources)) {
+		finish(daemon);
+	} else if (loading && waited >= build->config.start_timeout) {
+		give_up(build);
+		on_error(daemon, &build->diag);
+	}
+	bool hopeless = diag.errors > 0 && !beside;
+	arena_deinit(&arena);
+	loading = daemon->next || !daemon->ready;
+	if (hopeless || (!loading && !resources_to_open(&daemon->current->resources)))
+		stop_trying(daemon);
+	else
+		retry_later(daemon);
+}
+
+/* ---- the beginning of a load */
+
+bool load_first(struct daemon *daemon)
+{
+	struct build *build = daemon->next;
+	bool good = build_compile(build, &daemon->async, daemon->engine, &daemon->context, NULL);
+	build_say(build);
+	if (!good)
+		return false;
+	if (feed_use(daemon->feed, build->generation.pipelines, build->feeds) < 0 ||
+			stats_every(daemon, build->config.publish_every) < 0) {
+		fprintf(stderr, "sluiced: error: out of memory or descriptors at the start\n");
+		return false;
+	}
+	engine_use(daemon->engine, &build->generation);
+	daemon->current = build;
+	daemon->next = NULL;
+	daemon->doors = build;
+	build_ref(build);
+	daemon->load_began = loop_now();
+	loop_enter(&daemon->loop);
+	try(daemon);
+	loop_leave(&daemon->loop);
+	return daemon->code == 0;
+}
+
+static bool same(const char *a, const char *b)
+{
+	return a && b ? strcmp(a, b) == 0 : a == b;
+}
+
+static void needs_restart(
+		struct build *build, struct place place, const char *key, const char *what)
+{
+	diag_error(&build->diag, place, "%s \"%s\" needs a restart", what, key);
+}
+
+/* What is built into the doors. */
+static void check_doors(struct build *build, const struct config *before)
+{
+	const struct config *config = &build->config;
+	if (!same(config->listen, before->listen))
+		needs_restart(build, config->listen_place, "listen", "another");
+	if (!same(config->publish, before->publish))
+		needs_restart(build, config->publish ? config->publish_place : config->listen_place,
+				"telemetry.publish", "another");
+	if (config->limits.json.bytes > before->limits.json.bytes)
+		needs_restart(build, config->limits_place, "limits.message", "a higher");
+	if (config->limits.per_client > before->limits.per_client)
+		needs_restart(build, config->limits_place, "limits.per_client", "a higher");
+}
+
+static bool compile_next(struct daemon *daemon, struct build *build)
+{
+	if (build->diag.errors > 0)
+		return false;
+	check_doors(build, &daemon->doors->config);
+	return build_compile(
+			build, &daemon->async, daemon->engine, &daemon->context, daemon->current);
+}
+
+static void begin(struct daemon *daemon)
+{
+	struct arena arena;
+	struct diag diag;
+	daemon->next = build_read(daemon->path, &daemon->builds);
+	if (daemon->next && compile_next(daemon, daemon->next)) {
+		daemon->load_began = daemon->async.now;
+		try(daemon);
+		return;
+	}
+	arena_init(&arena, NULL);
+	diag_init(&diag, &arena);
+	refuse(daemon, daemon->next ? &daemon->next->diag : &diag);
+	arena_deinit(&arena);
+}
+
+void load_again(struct daemon *daemon)
+{
+	if (daemon->next || !daemon->ready) {
+		daemon->load_again = true;
+		return;
+	}
+	notify_reloading(daemon->async.now / 1000);
+	log_line(&daemon->log, LOG_LEVEL_NOTICE, "reloading");
+	begin(daemon);
+}
+
+void load_stop(struct daemon *daemon)
+{
+	struct build *build = daemon->next;
+	daemon->load_again = false;
+	stop_trying(daemon);
+	if (!build || !daemon->current)
+		return;
+	daemon->next = NULL;
+	build_drop(build, DRAIN);
+}

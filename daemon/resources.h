@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/*
+ * The resources of a configuration, of all kinds, as one list. A resource that the configuration
+ * before has too, and that it says the same of, is not made again: both hold it, with its
+ * connections and contents, and it ends when nobody holds it any more.
+ */
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "pipeline/base/text.h"
+
+struct build;
+struct diag;
+struct resource;
+
+/* A resource, and how many configurations hold it. */
+struct holding {
+	struct resource *resource;
+	struct build *maker; /* on whose memory it stands, and which therefore stays */
+	unsigned holders;
+};
+
+struct resources {
+	struct holding **all; /* in the file's order: databases, caches, sources */
+	size_t count;
+};
+
+/*
+ * Creates the resources of a configuration, opening none, or holds those of `before` (NULL: there
+ * is none). Errors go to the build's diag. What was created is there even then.
+ */
+void resources_create(struct build *build, const struct build *before);
+
+/* By kind ("database", "cache", "source") and name; NULL: there is none. */
+struct resource *resources_find(
+		const struct resources *resources, const char *kind, struct text name);
+
+/* Opens what is not ready; what can never be is an error in diag. */
+void resources_open(struct resources *resources, struct diag *diag);
+
+/* Whether there is a database that isn't ready, and so is to be opened again. */
+bool resources_to_open(const struct resources *resources);
+
+/* The first one that is waited for: it is required and isn't ready, or is behind. NULL: none. */
+const struct resource *resources_missing(const struct resources *resources);
+
+/* What those that go on have been told anew takes effect. */
+void resources_adapt(struct build *build);
+
+/* Closes all; until as for driver.close. False: a thread has not come back. Safe twice. */
+bool resources_close(struct resources *resources, uint64_t until);
+
+/* Lets go of all. Those that nobody else holds are closed and freed; nobody asks them any more. */
+void resources_release(struct resources *resources);

@@ -1,0 +1,273 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+"""SIGHUP: the next generation beside the one that serves, taken whole or refused whole, with a receipt."""
+import os
+import signal
+import sys
+
+from catalog import Catalog
+from quotes import Quotes
+from sluice import Client, DOORS, Feed, Sluiced, folder
+import tap
+from tap import equal
+
+SLUICED, QUOTES = sys.argv[1:3]
+
+CONFIG = """
+databases:
+  catalog: {sqlite: catalog.db, connections: 2}
+caches:
+  hot: {memory: 1MiB}
+pipelines:
+  product:
+    takes: {sku: string}
+    steps:
+    - cache:
+        in: hot
+        key: product/${sku}
+        ttl: 1h
+        miss: [{lookup: {in: catalog, query: "SELECT name FROM product WHERE sku = :sku"}}]
+"""
+
+PRICE = """
+  price:
+    takes: {sku: string}
+    steps: [{lookup: {in: catalog, query: "SELECT price FROM product WHERE sku = :sku"}}]
+"""
+
+SOURCE = """
+sources:
+  north: {zmq: "%s"%s}
+"""
+
+QUOTE = """
+  quote: {takes: {symbol: string}, steps: [{fanout: {to: [north], wait: any}}]}
+"""
+
+
+def prepared(stack, text=CONFIG, **options):
+    directory = folder(stack)
+    catalog = Catalog(stack, directory / "catalog.db")
+    return catalog, Sluiced(stack, SLUICED, text, directory, **options)
+
+
+def write(daemon, text, doors=DOORS):
+    (daemon.directory / "sluice.yaml").write_text(doors + text)
+
+
+def reload(daemon, text, doors=DOORS):
+    """What the manager hears at the end of it."""
+    write(daemon, text, doors)
+    daemon.signal(signal.SIGHUP)
+    begun = daemon.manager.wait_for("RELOADING=1", daemon.process)
+    equal(begun["MONOTONIC_USEC"].isdecimal(), True)
+    return daemon.manager.wait_for("READY=1", daemon.process)["STATUS"]
+
+
+def refused(daemon, text, *errors, doors=DOORS, generation=1):
+    """Reloads what is wrong in these ways, and sees each told."""
+    status = reload(daemon, text, doors)
+    equal(status, f"serving generation {generation}; reload refused: {errors[0]}")
+    for error in errors:
+        quoted = error.replace('"', '\\"')
+        daemon.log.wait_for(f'msg="reload refused" error="{quoted}"')
+
+
+def descriptors(daemon):
+    return len(os.listdir(f"/proc/{daemon.process.pid}/fd"))
+
+
+def test_a_receipt(stack):
+    _, daemon = prepared(stack)
+    feed = Feed(stack, daemon, "daemon.")
+    equal(reload(daemon, CONFIG + PRICE), "serving generation 2")
+    daemon.log.wait_for('msg="reloaded" generation=2 changes="pipeline price added"')
+    event = feed.wait_for("daemon.reloaded")
+    equal([event["generation"], event["before"], event["changes"]], [2, 1, ["pipeline price added"]])
+    client = Client(stack, daemon)
+    equal(client.call("price", {"sku": "s1"}).body, {"price": 1.5})
+    equal(client.call("product", {"sku": "s1"}).keys["cache"], "miss")
+    changed = CONFIG.replace("1MiB", "2MiB").replace("1h", "2h") + "limits: {in_flight: 500}\ndrain: 1s\n"
+    equal(reload(daemon, changed), "serving generation 3")
+    equal(feed.wait_for("daemon.reloaded")["changes"],
+          ["cache hot changed", "pipeline price removed", "pipeline product changed", "limits changed", "drain changed"])
+    equal(client.call("product", {"sku": "s1"}).keys["cache"], "hit")  # though its cache has another size
+    equal(reload(daemon, changed), "serving generation 4")
+    equal(feed.wait_for("daemon.reloaded")["changes"], [])
+    daemon.log.wait_for("generation=4 changes=nothing")
+    stats = feed.stats(lambda stats: stats["generation"] == 4 and stats["generations"] == 1)
+    equal(stats["caches"]["hot"]["bytes_max"], 2 << 20)
+
+
+def test_a_refusal_changes_nothing(stack):
+    _, daemon = prepared(stack)
+    feed = Feed(stack, daemon, "daemon.")
+    client = Client(stack, daemon)
+    equal(client.call("product", {"sku": "s1"}).keys["cache"], "miss")
+    refused(daemon, CONFIG + PRICE.replace("takes", "tkaes"),
+            'sluice.yaml:19:5: unknown key "tkaes"; did you mean "takes"?')
+    event = feed.wait_for("daemon.reload_refused")
+    equal((event["generation"], event["errors"]), (1, ['sluice.yaml:19:5: unknown key "tkaes"; did you mean "takes"?']))
+    refused(daemon, CONFIG + PRICE.replace("SELECT price", "SELECT colour"),
+            "sluice.yaml:20:43: the query cannot be prepared: no such column: colour")
+    refused(daemon, CONFIG.replace("catalog.db", "nothing.db"),
+            'sluice.yaml:5:21: database "catalog" cannot be opened: nothing.db: No such file or directory')
+    refused(daemon, "]", "sluice.yaml:3:1: not YAML: did not find expected key, while parsing a block mapping that begins at line 1")
+    os.unlink(daemon.directory / "sluice.yaml")
+    daemon.signal(signal.SIGHUP)
+    status = daemon.manager.wait_for("READY=1", daemon.process)["STATUS"]
+    equal(status, "serving generation 1; reload refused: sluice.yaml: cannot be read: No such file or directory")
+    reply = client.call("product", {"sku": "s1"})
+    equal((reply.keys["cache"], reply.body), ("hit", {"name": "product 1"}))
+    equal(client.call("price", {"sku": "s1"}).status, "UNIMPLEMENTED")
+    stats = feed.stats(lambda stats: stats["generations"] == 1)
+    equal((stats["generation"], stats["caches"]["hot"]["hits"]), (1, 1))
+    equal(reload(daemon, CONFIG + PRICE), "serving generation 2")
+
+
+def test_what_needs_a_restart(stack):
+    _, daemon = prepared(stack)
+    refused(daemon, CONFIG, 'sluice.yaml:1:9: another "listen" needs a restart',
+            'sluice.yaml:2:22: another "telemetry.publish" needs a restart',
+            doors='listen: tcp://127.0.0.2:*\ntelemetry: {publish: "tcp://127.0.0.2:*", every: 10ms}\n')
+    refused(daemon, "limits: {message: 2MiB, per_client: 1001}\n" + CONFIG,
+            'sluice.yaml:3:9: a higher "limits.message" needs a restart',
+            'sluice.yaml:3:9: a higher "limits.per_client" needs a restart')
+    equal(reload(daemon, "limits: {message: 1KiB, per_client: 10}\n" + CONFIG), "serving generation 2")
+    client = Client(stack, daemon)
+    reply = client.call("product", '{"sku":"s1","x":"' + "x" * 1024 + '"}')
+    equal((reply.status, reply.keys["max"]), ("INVALID_ARGUMENT", "1024"))
+    equal(client.call("product", {"sku": "s1"}).status, "OK")
+
+
+def test_what_runs_ends_in_its_generation(stack):
+    catalog, daemon = prepared(stack)
+    client, other = Client(stack, daemon), Client(stack, daemon)
+    feed = Feed(stack, daemon)
+    catalog.lock()
+    client.ask("product", "old", {"sku": "s1"})
+    feed.stats(lambda stats: stats["in_flight"] == 1)
+    renamed = CONFIG.replace("  product:", "  item:").replace("SELECT name", "SELECT sku, name")
+    write(daemon, renamed)
+    daemon.signal(signal.SIGHUP)
+    daemon.log.wait_for('msg="waiting for a locked database"')
+    equal(other.call("item", {"sku": "s1"}).status, "UNIMPLEMENTED")  # for its query is not known to be right
+    catalog.unlock()
+    equal(client.hear().body, {"name": "product 1"})
+    daemon.manager.wait_for("STATUS=serving generation 2", daemon.process)
+    equal(other.call("product", {"sku": "s2"}).status, "UNIMPLEMENTED")
+    equal(other.call("item", {"sku": "s2"}).body, {"sku": "s2", "name": "product 2"})
+    # Values are the cache's, whoever asks: the key is the same.
+    equal(other.call("item", {"sku": "s1"}).body, {"name": "product 1"})
+    feed.stats(lambda stats: stats["generations"] == 1)
+
+
+def test_a_generation_lives_as_long_as_its_requests(stack):
+    quotes = Quotes(stack, QUOTES, "--hang", "1")
+    text = CONFIG + QUOTE
+    _, daemon = prepared(stack, text + SOURCE % (quotes.endpoint, ", required: true"))
+    feed = Feed(stack, daemon)
+    client = Client(stack, daemon)
+    client.ask("quote", "old", {"symbol": "AAPL"}, budget=30000)
+    feed.stats(lambda stats: stats["in_flight"] == 1)
+    # Another source of that name: the old one goes on for the one request that is out there.
+    answering = Quotes(stack, QUOTES)
+    equal(reload(daemon, text + SOURCE % (answering.endpoint, ", required: true")), "serving generation 2")
+    equal(client.call("quote", {"symbol": "AAPL"}, name="new").status, "OK")
+    feed.stats(lambda stats: stats["generations"] == 2)
+    client.cancel("old")
+    equal(client.hear().status, "CANCELLED")
+    feed.stats(lambda stats: stats["generations"] == 1)
+
+
+def test_a_required_source_that_does_not_come(stack):
+    _, daemon = prepared(stack)
+    refused(daemon, "start_timeout: 300ms\n" + CONFIG + QUOTE + SOURCE % ("ipc://nobody", ", required: true"),
+            'sluice.yaml:22:16: "north" is required and is not ready: it was waited for as long as `start_timeout` says; '
+            "start it, or say `required: false`")
+    equal(Client(stack, daemon).call("product", {"sku": "s1"}).status, "OK")
+
+
+def test_one_that_comes_while_another_is_loaded(stack):
+    catalog, daemon = prepared(stack)
+    catalog.lock()
+    write(daemon, CONFIG + PRICE)
+    daemon.signal(signal.SIGHUP)
+    daemon.log.wait_for('msg="waiting for a locked database"')
+    write(daemon, CONFIG)
+    daemon.signal(signal.SIGHUP)
+    feed = Feed(stack, daemon)
+    feed.stats()  # the signal has been taken: it goes before what makes these
+    catalog.unlock()
+    daemon.manager.wait_for("STATUS=serving generation 3", daemon.process)
+    daemon.log.wait_for('generation=3 changes="pipeline price removed"')
+
+
+def test_a_stop_while_one_is_loaded(stack):
+    catalog, daemon = prepared(stack)
+    catalog.lock()
+    write(daemon, CONFIG + PRICE)
+    daemon.signal(signal.SIGHUP)
+    daemon.log.wait_for('msg="waiting for a locked database"')
+    equal(daemon.stop(), {"read": 0, "answered": 0, "gone": 0, "undelivered": 0})
+
+
+def test_nothing_is_lost_under_load(stack):
+    """A window of requests in flight all the time, hits and misses, while it is reloaded fifty times."""
+    quotes = Quotes(stack, QUOTES)
+    texts = [CONFIG + QUOTE + SOURCE % (quotes.endpoint, ""), CONFIG + PRICE + QUOTE + SOURCE % (quotes.endpoint, "")]
+    _, daemon = prepared(stack, texts[0])
+    feed = Feed(stack, daemon)
+    feed.stats(lambda stats: stats["sources"]["north"]["up"])
+    client = Client(stack, daemon)
+    number = 0
+
+    def ask():
+        nonlocal number
+        number += 1
+        if number % 3 == 0:
+            client.ask("quote", number, {"symbol": f"S{number}"}, budget=30000)
+        else:
+            client.ask("product", number, {"sku": f"s{number % 10}"}, budget=30000)
+
+    for _ in range(64):
+        ask()
+    for generation in range(2, 52):
+        write(daemon, texts[generation % 2])
+        daemon.signal(signal.SIGHUP)
+        for _ in range(64):
+            equal(client.hear().status, "OK")
+            ask()
+        daemon.manager.wait_for(f"STATUS=serving generation {generation}", daemon.process)
+    for _ in range(64):
+        equal(client.hear().status, "OK")
+    feed.stats(lambda stats: stats["generations"] == 1)
+    equal(daemon.stop()["answered"], number)
+
+
+def test_what_nobody_holds_is_closed(stack):
+    """Sources, connections and threads of a hundred generations are not heaped up, whatever changes."""
+    quotes = Quotes(stack, QUOTES)
+    texts = [CONFIG, CONFIG.replace("connections: 2", "connections: 3") + QUOTE + SOURCE % (quotes.endpoint, "")]
+    _, daemon = prepared(stack, texts[0])
+    feed = Feed(stack, daemon)
+    client = Client(stack, daemon)
+    equal(client.call("product", {"sku": "s1"}).keys["cache"], "miss")
+    before = descriptors(daemon)
+    threads = len(os.listdir(f"/proc/{daemon.process.pid}/task"))
+    for generation in range(2, 102):
+        equal(reload(daemon, texts[(generation + 1) % 2]), f"serving generation {generation}")
+        equal(client.call("product", {"sku": "s1"}).keys["cache"], "hit")
+    equal(reload(daemon, texts[0]), "serving generation 102")
+    equal(client.call("product", {"sku": "s2"}).keys["cache"], "miss")
+    # libzmq's own thread closes sockets a little later.
+    feed.stats(lambda stats: stats["generations"] == 1 and descriptors(daemon) == before)
+    equal(len(os.listdir(f"/proc/{daemon.process.pid}/task")), threads)
+
+
+tap.run([
+    test_a_receipt, test_a_refusal_changes_nothing, test_what_needs_a_restart, test_what_runs_ends_in_its_generation,
+    test_a_generation_lives_as_long_as_its_requests, test_a_required_source_that_does_not_come,
+    test_one_that_comes_while_another_is_loaded, test_a_stop_while_one_is_loaded, test_nothing_is_lost_under_load,
+    test_what_nobody_holds_is_closed,
+])
