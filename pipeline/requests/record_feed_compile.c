@@ -94,8 +94,10 @@ struct compiling {
 	struct arena *arena;
 	struct diag *diag;
 	const struct option_map *pipelines;
-	struct feed_row **rows; /* one a pipeline, and the last for requests that name none */
+	struct feed_row **rows; /* one a pipeline, and the last for requests that name none; NULL:
+				   nobody sees them */
 	size_t row_count;
+	size_t row_size; /* with room for all feeds */
 };
 
 static void *allocate(struct compiling *compiling, struct place place, size_t size)
@@ -159,9 +161,15 @@ static bool find_statuses(
 	return false;
 }
 
-/* A feed is in a row once, however many of its `from` lead there. */
-static void see(struct feed_row *row, struct record_feed *feed, uint32_t statuses)
+/* A feed is in a row once, however many of its `from` lead there. A row is made for its first. */
+static void see(struct compiling *compiling, size_t i, struct record_feed *feed, struct place place,
+		uint32_t statuses)
 {
+	struct feed_row *row = compiling->rows[i];
+	if (!row)
+		row = compiling->rows[i] = allocate(compiling, place, compiling->row_size);
+	if (!row)
+		return;
 	if (row->count == 0 || row->seers[row->count - 1].feed != feed)
 		row->seers[row->count++] = (struct feed_seer){feed, 0};
 	row->seers[row->count - 1].statuses |= statuses;
@@ -185,13 +193,13 @@ static void compile_from(struct compiling *compiling, struct record_feed *feed,
 	}
 	if (!pipeline.data) {
 		for (size_t i = 0; i < compiling->row_count; i++)
-			see(compiling->rows[i], feed, statuses);
+			see(compiling, i, feed, from->place, statuses);
 		return;
 	}
 	if (status.data && !find_statuses(compiling, status, from->place, &statuses))
 		return;
 	if (find_row(compiling, pipeline, from->place, &row))
-		see(compiling->rows[row], feed, statuses);
+		see(compiling, row, feed, from->place, statuses);
 }
 
 /* ---- the rest of a feed */
@@ -270,30 +278,6 @@ static void compile_feed(struct compiling *compiling, struct record_feed *feed,
 
 /* ---- all of them */
 
-static bool make_rows(struct compiling *compiling, const struct option_map *feeds)
-{
-	size_t size = sizeof(struct feed_row) + feeds->count * sizeof(struct feed_seer);
-	compiling->rows = allocate(
-			compiling, feeds->place, compiling->row_count * sizeof(*compiling->rows));
-	for (size_t i = 0; compiling->rows && i < compiling->row_count; i++) {
-		compiling->rows[i] = allocate(compiling, feeds->place, size);
-		if (!compiling->rows[i])
-			return false;
-	}
-	return compiling->rows != NULL;
-}
-
-/* A row that nobody is in is none. */
-static void hand_rows(const struct compiling *compiling, struct record_feeds *feeds)
-{
-	for (size_t i = 0; i < compiling->row_count; i++) {
-		if (compiling->rows[i]->count == 0)
-			compiling->rows[i] = NULL;
-	}
-	feeds->rows = (const struct feed_row **)compiling->rows;
-	feeds->unnamed = compiling->rows[compiling->row_count - 1];
-}
-
 static bool compile_feeds(struct compiling *compiling, struct record_feeds *feeds,
 		const struct option_map *map, struct random *random)
 {
@@ -313,12 +297,19 @@ struct record_feeds *record_feeds_compile(const struct option_map *map,
 		struct diag *diag)
 {
 	static const struct option_map none;
-	struct compiling compiling = {arena, diag, pipelines, NULL, pipelines->count + 1};
+	struct compiling compiling = {.arena = arena,
+			.diag = diag,
+			.pipelines = pipelines,
+			.row_count = pipelines->count + 1};
 	if (!map)
 		map = &none;
 	struct record_feeds *feeds = allocate(&compiling, map->place, sizeof(*feeds));
-	if (!feeds || !make_rows(&compiling, map) || !compile_feeds(&compiling, feeds, map, random))
+	compiling.rows = allocate(
+			&compiling, map->place, compiling.row_count * sizeof(*compiling.rows));
+	compiling.row_size = sizeof(struct feed_row) + map->count * sizeof(struct feed_seer);
+	if (!feeds || !compiling.rows || !compile_feeds(&compiling, feeds, map, random))
 		return NULL;
-	hand_rows(&compiling, feeds);
+	feeds->rows = (const struct feed_row **)compiling.rows;
+	feeds->unnamed = compiling.rows[compiling.row_count - 1];
 	return feeds;
 }

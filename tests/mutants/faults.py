@@ -43,6 +43,8 @@ FAULTS = [
      "if (!(row->seers[i].statuses & 1U << record->status))", "if (!row->seers[i].statuses)"),
     ("above is also equal", "pipeline/requests/feed_where.c",
      "test->member->number(record) > test->number", "test->member->number(record) >= test->number"),
+    ("what became of a group in parts is told when its memory is gone", "pipeline/stages/fanout_asks.c",
+     "if (!self->parts || self->groups[i].portion)", "if (!self->parts || self->groups[i].closed)"),
     # Deadlines.
     ("a timer fires a tick early", "pipeline/async/wheel.c",
      "((at & ((UINT64_C(1) << WHEEL_TICK_BITS) - 1)) != 0);", "0;"),
