@@ -23,6 +23,13 @@ static struct transfer *transfer_of(CURL *easy)
 	return (struct transfer *)(void *)private;
 }
 
+/* Its memory is out: it can't be relied on to go on. */
+static void give_up(struct transfers *transfers, struct transfer *transfer)
+{
+	transfer->given_up = true;
+	transfers->any_given_up = true;
+}
+
 static void end(struct transfers *transfers, struct transfer *transfer, CURLcode result)
 {
 	link_remove(&transfer->link);
@@ -39,17 +46,39 @@ static void take_ended(struct transfers *transfers)
 		if (message->msg == CURLMSG_DONE)
 			end(transfers, transfer_of(message->easy_handle), message->data.result);
 	}
-	while (!list_empty(&transfers->unwatched))
-		end(transfers, container_of(transfers->unwatched.next, struct transfer, link),
-				CURLE_OUT_OF_MEMORY);
+}
+
+static void take_given_up(struct transfers *transfers)
+{
+	if (!transfers->any_given_up)
+		return;
+	transfers->any_given_up = false;
+	for (struct link *at = transfers->running.next, *next; at != &transfers->running;
+			at = next) {
+		struct transfer *transfer = container_of(at, struct transfer, link);
+		next = at->next;
+		if (transfer->given_up)
+			end(transfers, transfer, CURLE_OUT_OF_MEMORY);
+	}
+}
+
+/* An error is about the multi handle, and does not say who has to do with it. */
+static void give_all_up(struct transfers *transfers)
+{
+	struct link *at = transfers->running.next;
+	for (; at != &transfers->running; at = at->next)
+		give_up(transfers, container_of(at, struct transfer, link));
 }
 
 static void act(struct transfers *transfers, curl_socket_t fd, int mask)
 {
-	int running;
+	int count;
 	loop_enter(transfers->loop);
-	(void)curl_multi_socket_action(transfers->multi, fd, mask, &running);
+	CURLMcode code = curl_multi_socket_action(transfers->multi, fd, mask, &count);
 	take_ended(transfers);
+	if (code != CURLM_OK)
+		give_all_up(transfers);
+	take_given_up(transfers);
 	loop_leave(transfers->loop);
 }
 
@@ -110,8 +139,8 @@ static int on_socket(CURL *easy, curl_socket_t fd, int what, void *user, void *a
 	}
 	int r = watch(transfers, &source, fd, events[what]);
 	(void)curl_multi_assign(transfers->multi, fd, source);
-	if (r < 0 && transfer && !link_in_list(&transfer->link)) {
-		list_append(&transfers->unwatched, &transfer->link);
+	if (r < 0 && transfer) {
+		give_up(transfers, transfer);
 		come_again(transfers);
 	}
 	return 0;
@@ -163,7 +192,7 @@ int transfers_init(struct transfers *transfers, struct loop *loop, long idle_max
 		transfers_fn on_ended, void *user)
 {
 	*transfers = (struct transfers){.loop = loop, .on_ended = on_ended, .user = user};
-	link_init(&transfers->unwatched);
+	link_init(&transfers->running);
 	if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK)
 		return -ENOMEM;
 	transfers->multi = curl_multi_init();
@@ -182,7 +211,7 @@ void transfers_deinit(struct transfers *transfers)
 {
 	if (!transfers->multi)
 		return;
-	assert(list_empty(&transfers->unwatched));
+	assert(list_empty(&transfers->running));
 	(void)curl_multi_cleanup(transfers->multi);
 	transfers->multi = NULL;
 	transfers->timer = sd_event_source_disable_unref(transfers->timer);
@@ -195,7 +224,10 @@ int transfers_start(struct transfers *transfers, struct transfer *transfer)
 	(void)curl_easy_setopt(transfer->easy, CURLOPT_PRIVATE, transfer);
 	CURLMcode code = curl_multi_add_handle(transfers->multi, transfer->easy);
 	assert(code == CURLM_OK || code == CURLM_OUT_OF_MEMORY);
-	return code == CURLM_OK ? 0 : -ENOMEM;
+	if (code != CURLM_OK)
+		return -ENOMEM;
+	list_append(&transfers->running, &transfer->link);
+	return 0;
 }
 
 void transfers_stop(struct transfers *transfers, struct transfer *transfer)

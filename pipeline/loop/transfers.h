@@ -6,13 +6,15 @@
  * and never from inside a callback of libcurl.
  */
 #include <curl/curl.h>
+#include <stdbool.h>
 
 #include "pipeline/base/list.h"
 #include "pipeline/loop/loop.h"
 
 struct transfer {
 	CURL *easy;	  /* its CURLOPT_PRIVATE is this transfer */
-	struct link link; /* among `unwatched` */
+	struct link link; /* among `running` */
+	bool given_up;
 };
 
 /* A transfer has ended by itself and is let go of. Called in a turn, outside of libcurl. */
@@ -23,7 +25,8 @@ struct transfers {
 	CURLM *multi; /* NULL: not there */
 	sd_event_source *timer;
 	sd_event_source *again; /* what is due at once: a timer would cost a sleep */
-	struct link unwatched;	/* transfers that have a socket without an event source */
+	struct link running;	/* started and not ended, in that order */
+	bool any_given_up;	/* of these: to be ended after the action */
 	transfers_fn on_ended;
 	void *user;
 };
@@ -40,6 +43,7 @@ void transfers_deinit(struct transfers *transfers);
 static inline void transfer_init(struct transfer *transfer, CURL *easy)
 {
 	transfer->easy = easy;
+	transfer->given_up = false;
 	link_init(&transfer->link);
 }
 
