@@ -26,6 +26,9 @@ FAULTS = [
      "	link_remove(&permit->link);\n	permit->semaphore->waiting--;", "	link_remove(&permit->link);"),
     ("a permit that is given back is free for whoever comes first", "pipeline/async/semaphore.c",
      "	if (list_empty(&semaphore->waiters)) {", "	if (list_empty(&semaphore->waiters) || semaphore->held > 1) {"),
+    # What a source is asked.
+    ("a source's own template is filled in as a key is", "pipeline/stages/question.c",
+     "names_text(names, text->template, text->use,", "names_text(names, text->template, TEMPLATE_KEY,"),
     # Feeds.
     ("of an outlier all is learned", "pipeline/async/stream_outlier.c",
      "flagged ? copysign(limit, difference) : difference", "difference"),

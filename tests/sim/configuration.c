@@ -41,7 +41,8 @@ static void write_resources(struct writer *writer)
 	buffer_append_format(writer->yaml,
 			"caches: {hot: {memory: %" PRIu64 "B}, cold: {memory: %" PRIu64 "B}}\n"
 			"databases: {catalog: {connections: 6, stubborn: %s}, "
-			"ledger: {connections: 6, stubborn: %s}}\n",
+			"ledger: {connections: 6, stubborn: %s}}\n"
+			"sources: {north: {header: \"/${k}\"}}\n",
 			PICK(writer, sizes), PICK(writer, sizes),
 			writer_one_in(writer, 2) ? "true" : "false",
 			writer_one_in(writer, 2) ? "true" : "false");

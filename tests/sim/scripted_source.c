@@ -126,11 +126,16 @@ void scripted_source_init(
 	link_init(&source->asks);
 }
 
+void scripted_source_with_header(struct scripted_source *source, const struct template *header)
+{
+	source->own = (struct source_template){header, TEMPLATE_URL};
+	source->source.templates = &source->own;
+	source->source.template_count = 1;
+}
+
 void scripted_source_by_url(struct scripted_source *source, const struct template *url)
 {
-	source->url = (struct source_template){url, TEMPLATE_URL};
-	source->source.templates = &source->url;
-	source->source.template_count = 1;
+	scripted_source_with_header(source, url);
 	source->source.target = (struct text){NULL, 0};
 	source->source.without_target = true;
 	source->source.without_body = true;

@@ -21,7 +21,7 @@ struct scripted_source {
 	const struct watch *watch;	    /* may be NULL */
 	struct link asks;		    /* that go on, the oldest first */
 	const struct scripted_end *at_once; /* how each ask ends in its start; NULL: it goes on */
-	struct source_template url;	    /* of one that is asked by URL */
+	struct source_template own;	    /* a template of its own: a URL, a header */
 	bool stubborn; /* a cancelled ask goes on until it is answered, which no real driver does */
 };
 
@@ -29,7 +29,9 @@ struct scripted_source {
 void scripted_source_init(
 		struct scripted_source *source, const char *name, const struct json_limits *limits);
 
-/* From now on it is asked by URL, with neither target nor body, as over HTTP. Borrows url. */
+/* From now on a header goes with each ask; or it is asked by URL, with neither target nor body, as
+ * over HTTP. Borrows the template. */
+void scripted_source_with_header(struct scripted_source *source, const struct template *header);
 void scripted_source_by_url(struct scripted_source *source, const struct template *url);
 
 /* The n-th oldest ask that goes on, from 0, or NULL. */

@@ -161,11 +161,25 @@ uint32_t witness_job_started(struct witness *witness, const struct scripted_job 
 	return run;
 }
 
+/* A source's own template, `/${k}`, sees the same k as the body that the fan-out gives. */
+static void check_own_text(struct witness *witness, const struct scripted_ask *ask)
+{
+	char expected[16];
+	uint32_t key = number_of(ask->ask.body, "k", UINT32_MAX);
+	if (ask->ask.source->template_count == 0 || key == UINT32_MAX)
+		return;
+	(void)snprintf(expected, sizeof(expected), "/k%" PRIu32, key);
+	if (!text_equal(ask->ask.texts[0], text_of(expected)))
+		witness_complain(witness, "a source is asked %.*s where the body is k%" PRIu32,
+				TEXT_ARG(ask->ask.texts[0]), key);
+}
+
 uint32_t witness_ask_started(struct witness *witness, const struct scripted_ask *ask)
 {
 	uint32_t key = key_of_ask(ask);
 	uint32_t request = request_of_ask(ask);
 	check_stack(witness);
+	check_own_text(witness, ask);
 	witness->live_of_key[key]++;
 	if (request != NOBODY) {
 		witness_race_asked(witness, request);
