@@ -27,6 +27,11 @@ static bool is_alphanumeric(char c)
 	return is_digit(c) || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
 }
 
+static bool is_one_of(char c, const char *set)
+{
+	return c != '\0' && strchr(set, c);
+}
+
 /* Bytes of `http://` or `https://`; 0: it begins with neither. */
 static size_t scheme_size(struct text url)
 {
@@ -43,7 +48,7 @@ static size_t scheme_size(struct text url)
 static size_t authority_end(struct text url)
 {
 	size_t at = scheme_size(url);
-	while (at < url.size && !memchr("/?#", url.data[at], 3))
+	while (at < url.size && !is_one_of(url.data[at], "/?#"))
 		at++;
 	return at;
 }
@@ -64,11 +69,11 @@ static size_t host_size(struct text t)
 {
 	size_t at = 0;
 	if (t.size == 0 || t.data[0] != '[') {
-		while (at < t.size && (is_alphanumeric(t.data[at]) || memchr("-._", t.data[at], 3)))
+		while (at < t.size && (is_alphanumeric(t.data[at]) || is_one_of(t.data[at], "-._")))
 			at++;
 		return at;
 	}
-	for (at = 1; at < t.size && (is_hex(t.data[at]) || memchr(":.", t.data[at], 2));)
+	for (at = 1; at < t.size && (is_hex(t.data[at]) || is_one_of(t.data[at], ":."));)
 		at++;
 	return at > 1 && at < t.size && t.data[at] == ']' ? at + 1 : 0;
 }
@@ -118,7 +123,7 @@ static bool read_path(struct segment *segment, struct text t, size_t *at)
 static const char *literal_wrong(struct text t)
 {
 	for (size_t i = 0; i < t.size; i++) {
-		if (t.data[i] <= ' ' || t.data[i] > '~' || strchr("\"#<>\\^`{|}", t.data[i]))
+		if (t.data[i] <= ' ' || t.data[i] > '~' || is_one_of(t.data[i], "\"#<>\\^`{|}"))
 			return "expected only characters of a URL; others are written %XX";
 		if (t.data[i] == '%' && !(t.size - i >= 3 && is_hex(t.data[i + 1]) &&
 							is_hex(t.data[i + 2])))
@@ -183,7 +188,7 @@ const char *http_url_unfit(struct text url)
 	return NULL;
 }
 
-static bool is_one_of(struct text name, const char *const *names)
+static bool is_named(struct text name, const char *const *names)
 {
 	for (; *names; names++) {
 		if (strlen(*names) == name.size && strncasecmp(*names, name.data, name.size) == 0)
@@ -199,10 +204,10 @@ const char *http_header_wrong(struct text name)
 			"connection", "keep-alive", "proxy-connection", "te", "trailer", "upgrade",
 			"expect", "accept-encoding", "range", "sluice-budget", "traceparent", NULL};
 	for (size_t i = 0; i < name.size; i++) {
-		if (!is_alphanumeric(name.data[i]) && !strchr("!#$%&'*+-.^_`|~", name.data[i]))
+		if (!is_alphanumeric(name.data[i]) && !is_one_of(name.data[i], "!#$%&'*+-.^_`|~"))
 			return "expected the name of a header: letters, digits and -";
 	}
-	if (is_one_of(name, reserved))
+	if (is_named(name, reserved))
 		return "this header is sluiced's own to set";
 	return NULL;
 }
