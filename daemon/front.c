@@ -149,7 +149,11 @@ static enum sent send_reply(void *user, void *connection, struct text envelope, 
 {
 	struct front *front = user;
 	struct outgoing_reply *outgoing = container_of(reply, struct outgoing_reply, reply);
-	int error = send_frames(front, connection, envelope, &outgoing->message);
+	const struct connection *to = connection;
+	outgoing_sending(outgoing, to->client ? client_number(to->client) : 0);
+	int error = send_frames(front, to, envelope, &outgoing->message);
+	if (error < 0)
+		outgoing_sending(outgoing, 0);
 	if (error == -EAGAIN) {
 		come_again(front);
 		return SENT_FULL;
@@ -243,6 +247,7 @@ void front_open(struct front *front, struct engine *engine)
 {
 	front->engine = engine;
 	front->outgoing.account = engine_account(engine);
+	front->outgoing.engine = engine;
 	zsocket_pause(&front->socket, false);
 }
 

@@ -31,24 +31,28 @@
 /* Kept for the next replies: more than one batch of requests needs at a time. */
 #define SPARES_MAX 1024
 
-struct block {
+struct outgoing_block {
 	struct letter letter;
 	struct outgoing *outgoing;
+	uint64_t client; /* 0: it has not been sent */
 	size_t size;
 	char data[];
 };
 
 static void on_returned(void *user, struct letter *letter)
 {
-	struct block *block = container_of(letter, struct block, letter);
-	account_release(block->outgoing->account, block->size);
+	struct outgoing_block *block = container_of(letter, struct outgoing_block, letter);
+	struct outgoing *outgoing = block->outgoing;
+	account_release(outgoing->account, block->size);
+	if (block->client)
+		engine_returned(outgoing->engine, block->client, block->size);
 	free(block);
 }
 
 /* In libzmq's thread, or on the loop where a message is closed unsent. */
 static void give_back(void *data, void *hint)
 {
-	struct block *block = hint;
+	struct outgoing_block *block = hint;
 	handed_back(block);
 	mailbox_post(&block->outgoing->returned, &block->letter);
 }
@@ -71,10 +75,11 @@ void outgoing_deinit(struct outgoing *outgoing)
 
 static bool init_large(struct outgoing *outgoing, struct outgoing_reply *reply, size_t size)
 {
-	struct block *block = malloc(sizeof(*block) + size);
+	struct outgoing_block *block = malloc(sizeof(*block) + size);
 	if (!block)
 		return false;
 	block->outgoing = outgoing;
+	block->client = 0;
 	block->size = size;
 	if (zmq_msg_init_data(&reply->message, block->data, size, give_back, block) < 0) {
 		free(block);
@@ -82,6 +87,7 @@ static bool init_large(struct outgoing *outgoing, struct outgoing_reply *reply, 
 	}
 	account_charge(outgoing->account, size);
 	handed_over(block);
+	reply->block = block;
 	return true;
 }
 
@@ -96,6 +102,7 @@ struct outgoing_reply *outgoing_reserve(struct outgoing *outgoing, size_t size)
 		if (!reply)
 			return NULL;
 	}
+	reply->block = NULL;
 	bool made = size < REPLY_LARGE ? zmq_msg_init_size(&reply->message, size) == 0
 				       : init_large(outgoing, reply, size);
 	if (!made) {
@@ -104,6 +111,14 @@ struct outgoing_reply *outgoing_reserve(struct outgoing *outgoing, size_t size)
 	}
 	reply->reply = (struct reply){zmq_msg_data(&reply->message), size};
 	return reply;
+}
+
+void outgoing_sending(struct outgoing_reply *reply, uint64_t client)
+{
+	if (!reply->block)
+		return;
+	reply->block->client = client;
+	handed_over(reply->block);
 }
 
 void outgoing_release(struct outgoing *outgoing, struct outgoing_reply *reply)

@@ -72,8 +72,7 @@ static void depart(const struct departure *departure)
 	enum sent sent = SENT_FULL;
 	client->batched--;
 	if (list_empty(&client->outbox))
-		sent = engine->ops.send(
-				engine->ops.door, client->connection, envelope, departure->reply);
+		sent = client_send(client, envelope, departure->reply);
 	if (sent == SENT_TAKEN)
 		engine->counts.answered++;
 	else if (sent == SENT_GONE)

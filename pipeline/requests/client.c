@@ -22,6 +22,7 @@ struct client *client_open(struct engine *engine, void *connection)
 	link_init(&client->outbox);
 	timer_init(&client->stall, on_stall);
 	list_append(&engine->clients, &client->link);
+	table_add(&engine->by_number, &client->entry, hash_u64(client->number));
 	engine->counts.clients++;
 	return client;
 }
@@ -29,6 +30,16 @@ struct client *client_open(struct engine *engine, void *connection)
 uint64_t client_number(const struct client *client)
 {
 	return client->number;
+}
+
+enum sent client_send(struct client *client, struct text envelope, struct reply *reply)
+{
+	struct engine *engine = client->engine;
+	size_t size = reply->size;
+	enum sent sent = engine->ops.send(engine->ops.door, client->connection, envelope, reply);
+	if (sent == SENT_TAKEN && size >= REPLY_LARGE)
+		client->unread += size;
+	return sent;
 }
 
 void client_gone(struct client *client)
@@ -40,6 +51,7 @@ void client_gone(struct client *client)
 	while (!list_empty(&client->requests))
 		request_cut(container_of(client->requests.next, struct request, link), GONE);
 	link_remove(&client->link);
+	table_remove(&engine->by_number, &client->entry);
 	engine->counts.clients--;
 	free(client);
 }

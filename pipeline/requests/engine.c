@@ -30,11 +30,11 @@ struct engine *engine_new(struct async *async, const struct engine_limits *limit
 	random_hash_key(&async->random, &engine->hash_key);
 	link_init(&engine->clients);
 	link_init(&engine->stuck);
-	if (table_init(&engine->in_flight) < 0) {
-		free(engine);
-		return NULL;
-	}
-	return engine;
+	if (table_init(&engine->in_flight) == 0 && table_init(&engine->by_number) == 0)
+		return engine;
+	table_deinit(&engine->in_flight);
+	free(engine);
+	return NULL;
 }
 
 void engine_free(struct engine *engine)
@@ -44,6 +44,7 @@ void engine_free(struct engine *engine)
 	assert(engine_idle(engine) && list_empty(&engine->clients));
 	arena_pool_deinit(&engine->arenas);
 	table_deinit(&engine->in_flight);
+	table_deinit(&engine->by_number);
 	free(engine);
 }
 

@@ -124,6 +124,12 @@ void engine_receive(struct engine *engine, struct client *client, struct text en
 void engine_receive_malformed(struct engine *engine, struct client *client, struct text envelope,
 		const char *problem);
 
+/*
+ * The transport is done with that much of what it had TAKEN for a client, by its number: to be told
+ * of each reply of REPLY_LARGE or more, but not from inside of the ops.
+ */
+void engine_returned(struct engine *engine, uint64_t client, size_t size);
+
 /* A message that was read after its client had gone: counted, nothing else. */
 void engine_receive_late(struct engine *engine);
 

@@ -75,7 +75,9 @@ struct client {
 	struct link requests; /* in flight */
 	struct link outbox;   /* of struct held, oldest first */
 	struct timer stall;
+	struct table_entry entry; /* by its number */
 	uint64_t in_flight;
+	size_t unread; /* bytes of its large replies that the transport has, and is not done with */
 	uint32_t batched; /* replies that leave at the end of the batch */
 };
 
@@ -102,6 +104,7 @@ struct engine {
 	struct arena_pool arenas;
 	struct hash_key hash_key;
 	struct table in_flight; /* requests, by client and id */
+	struct table by_number; /* clients */
 	struct link clients;
 	struct link stuck;
 	uint64_t client_numbers;
@@ -175,6 +178,10 @@ void group_start(struct engine *engine);
 /* The bytes that those hold whose turn has not come. */
 size_t group_bytes(const struct engine *engine);
 
+/* client.c */
+/* Hands a reply to the transport. */
+enum sent client_send(struct client *client, struct text envelope, struct reply *reply);
+
 /* batch.c */
 /* Keeps a reply to the end of the batch. False: there is none, or the reply can't wait for it. */
 bool batch_add(struct client *client, struct text envelope, struct reply *reply);
@@ -183,6 +190,8 @@ void batch_flush(struct engine *engine);
 /* outbox.c */
 /* held is the request's own, or its delivery's. */
 void outbox_add(struct request *request, struct held *held, struct reply *reply);
+/* Whether a part of that size has to wait, because enough lies unread with the transport. */
+bool outbox_holds_back(const struct client *client, size_t size);
 /* Throws away what waits. */
 void outbox_withdraw(struct held *held);
 void outbox_drop(struct client *client, uint64_t *count);

@@ -6,6 +6,13 @@
  */
 #include "pipeline/requests/internal.h"
 
+/*
+ * Bytes of large replies to one client that may lie with the transport before parts to it are held
+ * back. The transport takes so many messages and minds no bytes, and whoever asks for parts has
+ * been let in but once.
+ */
+#define UNREAD_MAX ((size_t)1024 * 1024)
+
 /* What a reply counts for while it is held; a large one is counted from its making to its sending.
  */
 static size_t cost_of(size_t size)
@@ -106,11 +113,11 @@ static void on_left(struct held *held, enum sent sent)
 /* False: the client still does not read. */
 static bool send_first(struct client *client)
 {
-	struct engine *engine = client->engine;
 	struct held *held = first(client);
 	size_t size = held->reply->size;
-	enum sent sent = engine->ops.send(
-			engine->ops.door, client->connection, held->request->envelope, held->reply);
+	if (held->part && outbox_holds_back(client, size))
+		return false;
+	enum sent sent = client_send(client, held->request->envelope, held->reply);
 	if (sent == SENT_FULL)
 		return false;
 	take_out(held, size);
@@ -125,6 +132,25 @@ static void flush(struct client *client)
 		any = true;
 	if (any)
 		moved(client);
+}
+
+bool outbox_holds_back(const struct client *client, size_t size)
+{
+	return size >= REPLY_LARGE && client->unread > 0 && client->unread + size > UNREAD_MAX;
+}
+
+void engine_returned(struct engine *engine, uint64_t number, size_t size)
+{
+	struct table_entry *entry = table_first(&engine->by_number, hash_u64(number));
+	for (; entry; entry = table_next(entry)) {
+		struct client *client = container_of(entry, struct client, entry);
+		if (client->number != number)
+			continue;
+		client->unread -= size;
+		if (link_in_list(&client->stuck))
+			flush(client);
+		return;
+	}
 }
 
 void engine_flush(struct engine *engine)

@@ -62,7 +62,7 @@ static enum sent send_in_order(struct engine *engine, struct client *client, str
 		batch_flush(engine);
 	if (may_wait && link_in_list(&client->stuck))
 		return SENT_FULL;
-	return engine->ops.send(engine->ops.door, client->connection, envelope, reply);
+	return client_send(client, envelope, reply);
 }
 
 /* Hands a reply to the transport, or to the outbox where it may wait and there is room. */
@@ -171,7 +171,9 @@ bool reply_part(struct request *request, const struct part *part)
 	if (!reply)
 		return false;
 	size_t size = reply->size;
-	enum sent sent = send_in_order(engine, client, request->envelope, reply, true);
+	enum sent sent = SENT_FULL;
+	if (!outbox_holds_back(client, size))
+		sent = send_in_order(engine, client, request->envelope, reply, true);
 	if (sent == SENT_TAKEN)
 		engine->counts.parts++;
 	else if (sent == SENT_FULL)

@@ -57,6 +57,36 @@ static void keep(struct peer *peer, struct text envelope, struct text reply)
 	peer->size = reply.size;
 }
 
+/* The engine is told of it later, as a real transport's other thread would. */
+static void on_reading(struct task *task)
+{
+	struct harness *harness = container_of(task, struct harness, reading);
+	for (size_t i = 0; i < harness->peer_count; i++) {
+		struct peer *peer = &harness->peers[i];
+		size_t size = peer->unread;
+		if (peer->hoards || size == 0)
+			continue;
+		peer->unread = 0;
+		if (peer->client)
+			engine_returned(harness->engine, client_number(peer->client), size);
+	}
+}
+
+static void read_later(struct harness *harness)
+{
+	if (!task_queued(&harness->reading))
+		runner_add(&harness->world.async.runner, &harness->reading);
+}
+
+static void take(struct harness *harness, struct peer *peer, const struct reply *reply)
+{
+	peer->room -= peer->room != ROOM_FOR_ALL;
+	if (reply->size < REPLY_LARGE)
+		return;
+	peer->unread += reply->size;
+	read_later(harness);
+}
+
 static enum sent send_reply(void *user, void *connection, struct text envelope, struct reply *reply)
 {
 	struct peer *peer = connection;
@@ -70,7 +100,7 @@ static enum sent send_reply(void *user, void *connection, struct text envelope, 
 	if (peer->gone && watch && watch->reply_gone)
 		watch->reply_gone(watch->user, peer, envelope, text);
 	if (!peer->gone) {
-		peer->room -= peer->room != ROOM_FOR_ALL;
+		take(user, peer, reply);
 		if (watch && watch->reply_taken)
 			watch->reply_taken(watch->user, peer, envelope, text);
 		else
@@ -190,6 +220,7 @@ void harness_init(struct harness *harness)
 								    .depth = 32,
 								    .values = 10000},
 				    }};
+	harness->reading = (struct task){NULL, on_reading};
 	world_init_clock(&harness->world);
 	buffer_init(&harness->record);
 	buffer_init(&harness->told);
@@ -313,6 +344,13 @@ const char *peer_take(struct peer *peer)
 	(void)cut_key(reply, " us=", "");
 	peer->retry_ms = cut_key(reply, " retry_ms=", " retry_ms=*");
 	return reply;
+}
+
+void peer_read(struct peer *peer)
+{
+	peer->hoards = false;
+	read_later(peer->harness);
+	(void)world_turn(&peer->harness->world);
 }
 
 void peer_leave(struct peer *peer)

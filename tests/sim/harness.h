@@ -28,6 +28,8 @@ struct peer {
 	size_t taken;	       /* of those, in bytes */
 	uint64_t retry_ms;     /* of the latest reply that peer_take() gave */
 	size_t size;	       /* of the latest that it took, in bytes */
+	bool hoards;	       /* what it takes lies unread, until peer_read() */
+	size_t unread;	       /* bytes of large replies that the engine does not know to be read */
 };
 
 struct harness {
@@ -38,6 +40,7 @@ struct harness {
 	uint64_t generations; /* loaded so far */
 	struct peer peers[PEERS_MAX];
 	size_t peer_count;
+	struct task reading;	    /* tells the engine what has been read */
 	size_t reserved;	    /* replies that have been neither sent nor given back */
 	bool out_of_memory;	    /* for replies */
 	void (*before_reply)(void); /* called when the engine wants room for one; may be NULL */
@@ -73,6 +76,9 @@ void peer_send_text(
  * `retry_ms=*`; "" where there is none.
  */
 const char *peer_take(struct peer *peer);
+
+/* It reads all that it took while it hoarded. */
+void peer_read(struct peer *peer);
 
 /* It disconnects. */
 void peer_leave(struct peer *peer);

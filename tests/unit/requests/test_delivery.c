@@ -198,6 +198,56 @@ static void test_memory_does_not_grow_with_the_answer(void **state)
 	expect(peer, "1 OK parts=200\n{}");
 }
 
+/* What the transport takes is bounded in bytes too, for the sake of the memory that it holds. */
+static void test_large_parts_wait_for_those_before_them(void **state)
+{
+	static char large[300000];
+	memset(large, '1', sizeof(large) - 1);
+	struct peer *peer = start(), *other = connect();
+	peer->hoards = true;
+	peer_send(peer, "each 1 30000 stream=1\n{\"e\":[\"a\",\"b\",\"c\",\"d\",\"e\"]}");
+	while (scripted_ask(&h.world.north, 0) || scripted_ask(&h.world.south, 0)) {
+		bool north = scripted_ask(&h.world.north, 0);
+		quote(north ? &h.world.north : &h.world.south, large);
+	}
+	assert_int_equal(counts()->parts, 3);
+	assert_int_equal(counts()->outboxes, 1);
+	/* Nobody else waits for that. */
+	peer_send(other, "p 1 100 stream=1");
+	quote(&h.world.north, large);
+	quote(&h.world.south, "2");
+	assert_int_equal(counts()->parts, 5);
+	assert_int_equal(counts()->answered, 1);
+	peer_read(peer);
+	for (int n = 3; n < 10; n++) {
+		bool north = scripted_ask(&h.world.north, 0);
+		if (north || scripted_ask(&h.world.south, 0))
+			quote(north ? &h.world.north : &h.world.south, large);
+	}
+	assert_int_equal(counts()->parts, 12);
+	assert_int_equal(counts()->answered, 2);
+	assert_int_equal(counts()->outboxes, 0);
+}
+
+/* One part may be larger than the bound; and who does not read for too long is gone. */
+static void test_who_hoards_is_gone(void **state)
+{
+	static char large[1040000];
+	memset(large, '1', sizeof(large) - 1);
+	struct peer *peer = start();
+	peer->hoards = true;
+	peer_send(peer, "p 1 30000 stream=1");
+	quote(&h.world.north, large);
+	quote(&h.world.south, large);
+	assert_int_equal(counts()->parts, 1);
+	/* The other part, and the last reply. */
+	assert_int_equal(counts()->outboxes, 2);
+	world_at(&h.world, 6000);
+	assert_true(peer->stalled);
+	assert_int_equal(counts()->gone, 1);
+	assert_int_equal(counts()->in_flight + counts()->outboxes, 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -210,6 +260,8 @@ int main(void)
 			request_test(test_a_vanished_client),
 			request_test(test_a_part_without_memory_is_the_end),
 			request_test(test_memory_does_not_grow_with_the_answer),
+			request_test(test_large_parts_wait_for_those_before_them),
+			request_test(test_who_hoards_is_gone),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -141,7 +141,7 @@ static void test_an_engine_or_a_client_without_memory(void **state)
 		if (client)
 			break;
 	}
-	assert_int_equal(refused, 3);
+	assert_int_equal(refused, 4);
 }
 
 int main(void)
