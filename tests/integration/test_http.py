@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Sources over HTTP: what they are asked, how they fail, and that who is not wanted any more is cut off."""
 import json
+import signal
 import socket
 import sys
 
@@ -429,6 +430,41 @@ pipelines: {{quote: {{steps: [{{fanout: {{to: [south], wait: any}}}}]}}}}
     assert not proxy.waits()
 
 
+def test_a_reload(stack):
+    webs = kept, old, new = [Web(stack) for _ in range(3)]
+    text = f"""{LIMITS}sources: {{kept: {{http: '{kept.url}/'}}, south: {{http: '{old.url}/'}}}}
+pipelines:
+  kept: {{steps: [{{fanout: {{to: [kept], wait: any}}}}]}}
+  south: {{steps: [{{fanout: {{to: [south], wait: any}}}}]}}
+"""
+    daemon = Sluiced(stack, SLUICED, text)
+    client = Client(stack, daemon)
+    client.ask("kept", "a", {})
+    stays, _ = kept.hear()
+    stays.answer("1")
+    equal(client.hear().body, 1)
+    client.ask("south", "before", {})
+    leaves, _ = old.hear()
+    (daemon.directory / "sluice.yaml").write_text(DOORS + text.replace(old.url, new.url))
+    daemon.signal(signal.SIGHUP)
+    daemon.manager.wait_for("RELOADING=1", daemon.process)
+    daemon.manager.wait_for("READY=1", daemon.process)
+    client.ask("south", "after", {})
+    connection, _ = new.hear()
+    connection.answer("2")
+    equal(client.hear()[:4:3], ("after", 2))
+    # What was asked before is answered by whom it was asked of, and then that source is over.
+    leaves.answer("3")
+    equal(client.hear()[:4:3], ("before", 3))
+    leaves.hear_close()
+    # What did not change keeps its connection.
+    client.ask("kept", "b", {})
+    stays.hear()
+    stays.answer("4")
+    equal(client.hear().body, 4)
+    assert not any(web.waits() for web in webs)
+
+
 def check(stack, source, fanout="to: [south]", takes="symbol: string"):
     """What --check says of a source in line 4 and a fan-out in line 6."""
     directory = folder(stack)
@@ -486,5 +522,5 @@ tap.run([
     test_what_nobody_asked_for, test_a_deadline_closes_the_connection, test_a_cancel_closes_the_connection, test_a_race,
     test_a_server_that_is_not_there, test_connections_are_bounded, test_a_required_source,
     test_values_that_may_not_stand_in_a_url, test_the_environment_is_nobodys_proxy,
-    test_what_is_wrong_with_a_configuration,
+    test_a_reload, test_what_is_wrong_with_a_configuration,
 ])
