@@ -14,13 +14,17 @@ struct request *in_flight_find(const struct client *client, struct text envelope
 {
 	const struct engine *engine = client->engine;
 	struct table_entry *entry = table_first(&engine->in_flight, hash_of(engine, client, id));
+	struct request *answered = NULL;
 	for (; entry; entry = table_next(entry)) {
 		struct request *request = container_of(entry, struct request, entry);
-		if (request->client == client && text_equal(request->id, id) &&
-				text_equal(request->envelope, envelope))
+		if (request->client != client || !text_equal(request->id, id) ||
+				!text_equal(request->envelope, envelope))
+			continue;
+		if (request->state == REQUEST_RUNNING)
 			return request;
+		answered = request;
 	}
-	return NULL;
+	return answered;
 }
 
 void in_flight_add(struct request *request)

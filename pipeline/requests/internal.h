@@ -118,7 +118,8 @@ struct engine {
 	struct departure batch[BATCH_MAX];
 };
 
-/* in_flight.c: requests in flight, by client, envelope and id. */
+/* in_flight.c: requests in flight, by client, envelope and id. Two may be of one name, where the
+ * reply to the first was refused after the second had been started: the one that runs is found. */
 struct request *in_flight_find(const struct client *client, struct text envelope, struct text id);
 void in_flight_add(struct request *request);
 /* Harmless for one that is not in flight. */
