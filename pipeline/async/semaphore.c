@@ -36,6 +36,7 @@ static enum progress permit_start(struct frame *frame)
 	if (semaphore->held < semaphore->permits) {
 		if (++semaphore->held > semaphore->held_highest)
 			semaphore->held_highest = semaphore->held;
+		(void)codel_drops(&semaphore->codel, permit->since, 0);
 		take(permit);
 		return DONE;
 	}
@@ -75,6 +76,24 @@ void permit_init(struct permit *permit, struct semaphore *semaphore, struct fram
 	permit->since = 0;
 	permit->waited_ns = 0;
 	permit->held = false;
+	permit->shed = false;
+}
+
+/* It has left the queue, and its turn has come. False: too late. */
+static bool grant(struct permit *permit)
+{
+	struct semaphore *semaphore = permit->semaphore;
+	uint64_t now = semaphore->async->now;
+	permit->waited_ns = now - permit->since;
+	permit->shed = codel_drops(&semaphore->codel, now, permit->waited_ns);
+	if (permit->shed) {
+		semaphore->shed++;
+		permit->frame.outcome = outcome_status(STATUS_RESOURCE_EXHAUSTED);
+	} else {
+		take(permit);
+	}
+	frame_finish(&permit->frame);
+	return !permit->shed;
 }
 
 void permit_release(struct permit *permit)
@@ -84,12 +103,11 @@ void permit_release(struct permit *permit)
 		return;
 	permit->held = false;
 	live_add(LIVE_PERMITS, -1);
-	if (list_empty(&semaphore->waiters)) {
-		semaphore->held--;
-		return;
+	while (!list_empty(&semaphore->waiters)) {
+		struct permit *next = container_of(semaphore->waiters.next, struct permit, link);
+		leave_queue(next);
+		if (grant(next))
+			return;
 	}
-	struct permit *next = container_of(semaphore->waiters.next, struct permit, link);
-	leave_queue(next);
-	take(next);
-	frame_finish(&next->frame);
+	semaphore->held--;
 }

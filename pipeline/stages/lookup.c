@@ -166,7 +166,8 @@ static enum progress permitted(struct lookup_frame *self)
 	if (outcome.status == STATUS_OK)
 		return run_job(self);
 	if (outcome.status == STATUS_RESOURCE_EXHAUSTED)
-		return stage_fail(&self->base, STATUS_RESOURCE_EXHAUSTED, "the queue is full");
+		return stage_fail(&self->base, STATUS_RESOURCE_EXHAUSTED,
+				self->permit.shed ? "the queue is too slow" : "the queue is full");
 	return frame_done(&self->base.frame, outcome);
 }
 
@@ -273,6 +274,10 @@ static void compile_bounds(
 				connections, lookup->database->name);
 	semaphore_init(&lookup->semaphore, compiler->context->async, permits,
 			(uint32_t)option_number(options, "queue"));
+	const struct option_value *codel = option_get(options, "codel");
+	if (codel->given)
+		codel_init(&lookup->semaphore.codel, option_number(codel->map, "target"),
+				option_number(codel->map, "interval"));
 }
 
 static void lookup_compile(
@@ -314,12 +319,30 @@ static void lookup_write_stats(const struct stage *stage, struct buffer *buffer)
 			"\"running\":%" PRIu32 ",\"running_highest\":%" PRIu32
 			",\"permits\":%" PRIu32 ",\"waiting\":%" PRIu32
 			",\"waiting_highest\":%" PRIu32 ",\"granted\":%" PRIu64
-			",\"refused\":%" PRIu64 ",\"waited_us\":%" PRIu64,
+			",\"refused\":%" PRIu64 ",\"shed\":%" PRIu64 ",\"waited_us\":%" PRIu64,
 			semaphore->held,
 			lookup->database->ops->query_running_highest(lookup->query),
 			semaphore->permits, semaphore->waiting, semaphore->waiting_highest,
-			semaphore->granted, semaphore->refused, semaphore->waited_ns / 1000);
+			semaphore->granted, semaphore->refused, semaphore->shed,
+			semaphore->waited_ns / 1000);
 }
+
+static const struct option codel_options[] = {
+		{.key = "target",
+				.kind = OPTION_DURATION,
+				.fallback = "5ms",
+				.min = 1000,
+				.max = OPTION_DURATION_MAX / 2,
+				.help = "the longest wait that one in an interval must stay below"},
+		{.key = "interval",
+				.kind = OPTION_DURATION,
+				.fallback = "100ms",
+				.min = 1000000,
+				.max = OPTION_DURATION_MAX,
+				.help = "after one in which none did, waits over twice the target "
+					"are dropped for as long"},
+		{.key = NULL},
+};
 
 const struct option lookup_options[] = {
 		{.key = "in",
@@ -366,6 +389,11 @@ const struct option lookup_options[] = {
 				.fallback = "1000",
 				.max = 1000000000,
 				.help = "how many wait; beyond it RESOURCE_EXHAUSTED"},
+		{.key = "codel",
+				.kind = OPTION_MAP,
+				.table = codel_options,
+				.help = "drop what has waited too long in a queue that is never "
+					"short; off unless given"},
 		{.key = NULL},
 };
 

@@ -206,4 +206,12 @@ FAULTS = [
      "	take_out(held, size);\n	on_left(held, sent);\n	return true;", "	take_out(held, size);\n	bool part = held->part;\n	on_left(held, sent);\n	return !part;"),
     ("a part of nobody's pipeline leaves", "pipeline/stages/steps.c",
      "				 frame->at + 1 == steps->count;", "				 frame->at < steps->count;"),
+    # Overload.
+    ("a queue is slow when it was not", "pipeline/async/codel.c",
+     "codel->shortest > codel->target && waited > codel->target;", "waited > codel->target;"),
+    ("what waited for less than twice the target is shed", "pipeline/async/codel.c",
+     "	return codel->dropping && waited > 2 * codel->target;", "	return codel->dropping && waited > codel->target;"),
+    ("what is shed is not told", "pipeline/async/semaphore.c",
+     "	frame_finish(&permit->frame);\n	return !permit->shed;", "	if (!permit->shed)\n		frame_finish(&permit->frame);\n	return !permit->shed;"),
+    ("what is shed takes a permit along", "pipeline/async/semaphore.c", "	return !permit->shed;", "	return true;"),
 ]

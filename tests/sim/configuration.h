@@ -78,7 +78,9 @@ struct shape {
 	struct race race;	  /* of a RACE; of a TREE the latest that was written */
 	struct gate gate;	  /* likewise */
 	struct retrying retrying; /* likewise */
-	bool retries;		  /* it may wait though nothing goes on */
+	uint64_t codel_target;	  /* of a LOOKUP; 0: what waits long is not shed */
+	uint64_t codel_interval;
+	bool retries; /* it may wait though nothing goes on */
 };
 
 /* Of the feeds: see configuration_feeds.c. */

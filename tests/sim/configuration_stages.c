@@ -8,6 +8,19 @@
 
 #define REQUESTS_USUAL 1000 /* in a history: n is below */
 
+static void write_codel(struct writer *writer)
+{
+	static const uint64_t targets_ms[] = {1, 2, 5, 10};
+	static const uint64_t intervals_ms[] = {1, 5, 20, 100};
+	uint64_t target = PICK(writer, targets_ms);
+	uint64_t interval = PICK(writer, intervals_ms);
+	writer->shape->codel_target = target * WORLD_MS;
+	writer->shape->codel_interval = interval * WORLD_MS;
+	buffer_append_format(writer->yaml,
+			", codel: {target: %" PRIu64 "ms, interval: %" PRIu64 "ms}", target,
+			interval);
+}
+
 void writer_lookup(struct writer *writer, bool in_miss, uint32_t queue)
 {
 	uint32_t concurrency = (uint32_t)(1 + random_below(writer->random, 6));
@@ -22,6 +35,8 @@ void writer_lookup(struct writer *writer, bool in_miss, uint32_t queue)
 		buffer_append(writer->yaml, TEXT(", missing: \"null\""));
 		writer->shape->forgives = true;
 	}
+	if (writer->shape->kind != SHAPE_CACHE && writer_one_in(writer, 3))
+		write_codel(writer);
 	buffer_append(writer->yaml, TEXT("}"));
 }
 
@@ -206,7 +221,7 @@ static const struct {
 		{write_shared, 1, false},
 		{write_cache, 2, true},
 		{write_call, 1, true},
-		{write_timeout, 3, true},
+		{write_timeout, 4, true},
 		{write_retry, 2, true},
 		{write_when, 1, true},
 };

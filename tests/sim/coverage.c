@@ -34,6 +34,7 @@ static const char *const names[] = {
 		[MET_PART] = "parts of answers",
 		[MET_PART_HELD] = "parts that had to wait",
 		[MET_PARTS_CUT] = "cut off after some of their parts",
+		[MET_SHED] = "shed by a slow queue",
 };
 
 static const enum met endings[] = {

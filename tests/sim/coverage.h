@@ -33,6 +33,7 @@ enum met {
 	MET_PART,
 	MET_PART_HELD,
 	MET_PARTS_CUT,
+	MET_SHED,
 	MET_KINDS
 };
 

@@ -54,6 +54,7 @@ struct seen {
 	uint32_t good;	/* their answers until it was decided, */
 	uint32_t bad;
 	uint32_t best;	    /* and the run of the best */
+	uint64_t arrived;   /* when */
 	uint32_t attempts;  /* of a RETRY */
 	uint64_t failed_at; /* its latest attempt has failed, so that it may be tried again; 0: not
 			       so */

@@ -15,7 +15,8 @@
 #include "tests/sim/plan.h"
 #include "tests/sim/seen.h"
 
-#define QUERIES_MAX 256
+#define QUERIES_MAX	256
+#define SHORT_WAITS_MAX 256 /* that are remembered */
 
 struct witness {
 	const struct plan *plan;
@@ -34,6 +35,8 @@ struct witness {
 	size_t run_capacity;
 	struct seen_query queries[QUERIES_MAX];
 	size_t query_count;
+	uint64_t short_waits[SHORT_WAITS_MAX]; /* when one of the LOOKUP's left its queue in time */
+	size_t short_wait_count;
 	uint64_t retries;	/* of the RETRY, */
 	uint64_t successes;	/* what ended well there; */
 	uint64_t naps;		/* failures after which there was time for another attempt, */

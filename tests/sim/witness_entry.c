@@ -78,6 +78,7 @@ void witness_before_send(struct witness *witness, uint32_t number, uint32_t peer
 	seen->received = received;
 	seen->deadline = deadline_of(witness, number, received);
 	seen->arrival = ++witness->arrivals;
+	seen->arrived = witness_now(witness);
 	seen->drained = witness->draining;
 	if (witness->batching)
 		witness->sent[witness->sent_count++] = number;

@@ -90,6 +90,11 @@ void witness_race_waits(struct witness *witness, uint32_t number);
 /* It has given a value of that run. */
 void witness_race_gave(struct witness *witness, uint32_t number, uint32_t run);
 
+/* witness_shed.c: what has waited too long in a slow queue. */
+void witness_shed_started(struct witness *witness, uint32_t number);
+/* It was refused with that text. */
+void witness_shed_refused(struct witness *witness, uint32_t number, struct text body);
+
 /* witness_retry.c: what is tried again. */
 void witness_retry_asked(struct witness *witness, uint32_t number);
 void witness_retry_answered(struct witness *witness, uint32_t number, enum status status);

@@ -131,6 +131,8 @@ void witness_replied(struct witness *witness, uint32_t peer, struct text envelop
 	if (reply.status == STATUS_OK)
 		witness_check_body(witness, number, &reply);
 	witness_stream_ended(witness, number, &reply);
+	if (reply.status == STATUS_RESOURCE_EXHAUSTED)
+		witness_shed_refused(witness, number, reply.body);
 	if (reply.status == STATUS_RESOURCE_EXHAUSTED && reply.retry_ms == 0)
 		witness_complain(witness, "reply %" PRIu32 " says no retry_ms", number);
 	witness_leave(witness, seen);

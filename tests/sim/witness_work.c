@@ -158,6 +158,8 @@ uint32_t witness_job_started(struct witness *witness, const struct scripted_job 
 	uint32_t run = add_run(witness, key, request);
 	if (request != NOBODY)
 		witness_gate_started(witness, job, run, request);
+	if (request != NOBODY)
+		witness_shed_started(witness, request);
 	return run;
 }
 

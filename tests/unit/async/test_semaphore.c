@@ -275,6 +275,61 @@ static void test_how_long_they_waited(void **state)
 	assert_int_equal(semaphore.granted, 3);
 }
 
+/* Time passes, and nothing runs out. */
+static void pass(uint64_t ticks)
+{
+	async_enter(&async, async.now + ticks * TICK);
+	(void)async_leave(&async);
+}
+
+static void test_who_waited_too_long_in_a_slow_queue_is_shed(void **state)
+{
+	semaphore_init(&semaphore, &async, 1, 10);
+	codel_init(&semaphore.codel, TICK, 10 * TICK);
+	for (int i = 0; i < 2; i++)
+		(void)ask(&users[i], SCOPE_FOREVER);
+	pass(10);
+	for (int i = 2; i < 6; i++)
+		(void)ask(&users[i], SCOPE_FOREVER);
+	leave(&users[0]);
+	assert_int_equal(semaphore.shed, 0);
+	pass(8);
+	(void)ask(&users[6], SCOPE_FOREVER);
+	pass(2);
+	(void)ask(&users[7], SCOPE_FOREVER);
+	/* They have waited for 10, and the one before them for as long: the seventh for 2. */
+	leave(&users[1]);
+	assert_int_equal(semaphore.shed, 4);
+	for (int i = 2; i < 6; i++) {
+		assert_true(users[i].permit.shed && !users[i].permit.held);
+		assert_int_equal(users[i].permit.frame.outcome.status, STATUS_RESOURCE_EXHAUSTED);
+		assert_int_equal(users[i].permit.waited_ns, 10 * TICK);
+	}
+	assert_true(users[6].permit.held);
+	assert_int_equal(semaphore.held, 1);
+	assert_int_equal(semaphore.waiting, 1);
+	for (int i = 0; i < 8; i++)
+		leave(&users[i]);
+	assert_int_equal(semaphore.granted, 4);
+}
+
+static void test_the_last_in_a_queue_may_be_shed(void **state)
+{
+	semaphore_init(&semaphore, &async, 1, 10);
+	codel_init(&semaphore.codel, TICK, 2 * TICK);
+	for (int i = 0; i < 3; i++)
+		(void)ask(&users[i], SCOPE_FOREVER);
+	pass(5);
+	leave(&users[0]);
+	pass(5);
+	leave(&users[1]);
+	assert_true(users[2].permit.shed);
+	assert_int_equal(semaphore.held, 0);
+	assert_int_equal(ask(&users[3], SCOPE_FOREVER), DONE);
+	leave(&users[2]);
+	leave(&users[3]);
+}
+
 static void test_a_permit_that_was_never_asked_for_gives_nothing_back(void **state)
 {
 	struct permit permit;
@@ -339,6 +394,8 @@ int main(void)
 			TEST(test_a_waiter_runs_out_of_time),
 			TEST(test_how_long_they_waited),
 			TEST(test_a_permit_that_was_never_asked_for_gives_nothing_back),
+			TEST(test_who_waited_too_long_in_a_slow_queue_is_shed),
+			TEST(test_the_last_in_a_queue_may_be_shed),
 			TEST(test_no_permit_is_lost_or_made),
 			TEST(test_a_permit_in_memory_that_was_used_before),
 	};

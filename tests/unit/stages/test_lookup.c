@@ -291,11 +291,12 @@ static void test_stats(void **state)
 	(void)answer(look());
 	pipelines_write_stats(world.pipelines, &buffer);
 	buffer_append_char(&buffer, '\0');
-	assert_string_equal(buffer.data, "\"p\":{\"ended\":{},\"us\":{\"p50\":0,\"p90\":0,\"p99\":"
-					 "0,\"max\":0},\"stages\":{\"p/1.lookup\":"
-					 "{\"running\":1,\"running_highest\":1,\"permits\":1,"
-					 "\"waiting\":1,\"waiting_highest\":1,"
-					 "\"granted\":1,\"refused\":2,\"waited_us\":0}}}");
+	assert_string_equal(buffer.data,
+			"\"p\":{\"ended\":{},\"us\":{\"p50\":0,\"p90\":0,\"p99\":"
+			"0,\"max\":0},\"stages\":{\"p/1.lookup\":"
+			"{\"running\":1,\"running_highest\":1,\"permits\":1,"
+			"\"waiting\":1,\"waiting_highest\":1,"
+			"\"granted\":1,\"refused\":2,\"shed\":0,\"waited_us\":0}}}");
 	buffer_deinit(&buffer);
 }
 
