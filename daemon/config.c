@@ -33,6 +33,22 @@ static const struct option telemetry_options[] = {
 		{.key = NULL},
 };
 
+static const struct option adaptive_options[] = {
+		{.key = "min",
+				.kind = OPTION_NUMBER,
+				.fallback = "20",
+				.min = 1,
+				.max = 100000000,
+				.help = "where the limit begins, and the least it may be"},
+		{.key = "max",
+				.kind = OPTION_NUMBER,
+				.fallback = "10000",
+				.min = 1,
+				.max = 100000000,
+				.help = "the most"},
+		{.key = NULL},
+};
+
 static const struct option limits_options[] = {
 		{.key = "in_flight",
 				.kind = OPTION_NUMBER,
@@ -40,6 +56,11 @@ static const struct option limits_options[] = {
 				.min = 1,
 				.max = 100000000,
 				.help = "requests that wait or whose work is still ending"},
+		{.key = "adaptive",
+				.kind = OPTION_MAP,
+				.table = adaptive_options,
+				.help = "in place of in_flight: a limit that follows from how long "
+					"requests take"},
 		{.key = "per_client",
 				.kind = OPTION_NUMBER,
 				.fallback = "1000",
@@ -222,6 +243,22 @@ static void read_limits(struct engine_limits *limits, const struct option_map *m
 	};
 }
 
+static void read_adaptive(
+		struct engine_limits *limits, const struct option_map *map, struct diag *diag)
+{
+	const struct option_value *adaptive = option_get(map, "adaptive");
+	const struct option_value *in_flight = option_get(map, "in_flight");
+	if (!adaptive->given)
+		return;
+	limits->in_flight_min = option_number(adaptive->map, "min");
+	limits->in_flight = option_number(adaptive->map, "max");
+	if (in_flight->given)
+		diag_error(diag, in_flight->place,
+				"\"in_flight\" and \"adaptive\" exclude each other");
+	if (limits->in_flight_min > limits->in_flight)
+		diag_error(diag, adaptive->place, "\"max\" is less than \"min\"");
+}
+
 static void read_telemetry(struct config *config, const struct option_value *telemetry)
 {
 	if (!telemetry->given)
@@ -255,6 +292,7 @@ bool config_read(struct config *config, const char *path, struct arena *arena, s
 			.pipelines = option_get(root, "pipelines")->map,
 	};
 	read_limits(&config->limits, option_get(root, "limits")->map);
+	read_adaptive(&config->limits, option_get(root, "limits")->map, diag);
 	read_telemetry(config, option_get(root, "telemetry"));
 	check_door(config->listen, config->listen_place, insecure, diag);
 	if (config->publish) {

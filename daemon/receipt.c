@@ -45,11 +45,11 @@ static void compare(struct receipt *receipt, const char *kind, const struct opti
 
 static bool same_limits(const struct engine_limits *a, const struct engine_limits *b)
 {
-	return a->in_flight == b->in_flight && a->per_client == b->per_client &&
-	       a->bytes == b->bytes && a->deadline == b->deadline &&
-	       a->max_deadline == b->max_deadline && a->client_stall == b->client_stall &&
-	       a->json.bytes == b->json.bytes && a->json.depth == b->json.depth &&
-	       a->json.values == b->json.values;
+	return a->in_flight == b->in_flight && a->in_flight_min == b->in_flight_min &&
+	       a->per_client == b->per_client && a->bytes == b->bytes &&
+	       a->deadline == b->deadline && a->max_deadline == b->max_deadline &&
+	       a->client_stall == b->client_stall && a->json.bytes == b->json.bytes &&
+	       a->json.depth == b->json.depth && a->json.values == b->json.values;
 }
 
 static void compare_all(

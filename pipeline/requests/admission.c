@@ -29,9 +29,19 @@ const char *admission_used_up(const struct client *client)
 	const struct engine *engine = client->engine;
 	if (client->in_flight >= engine->limits.per_client)
 		return "too many requests in flight from this client";
-	if (engine->counts.in_flight + engine->counts.reaping >= engine->limits.in_flight)
+	if (engine->counts.in_flight + engine->counts.reaping >= engine->counts.in_flight_max)
 		return "too many requests in flight";
 	return admission_memory_used_up(engine) ? "too much memory in use" : NULL;
+}
+
+void admission_learn(
+		struct engine *engine, const struct request *request, const struct outcome *outcome)
+{
+	if (engine->limits.in_flight_min == 0 || outcome->status == STATUS_RESOURCE_EXHAUSTED)
+		return;
+	engine->counts.in_flight_max = adaptive_sample(&engine->adaptive, engine->async->now,
+			engine->async->now - request->received,
+			engine->counts.in_flight + engine->counts.reaping);
 }
 
 bool admission_memory_used_up(const struct engine *engine)

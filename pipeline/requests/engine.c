@@ -15,6 +15,22 @@
 /* Arenas kept for the next request: enough for the requests of a few batches, 2 KiB each. */
 #define SPARE_ARENAS 1024
 
+/* A limit that adapts begins anew only where its bounds are others. */
+static void take_limits(struct engine *engine, const struct engine_limits *limits)
+{
+	bool same = engine->limits.in_flight == limits->in_flight &&
+		    engine->limits.in_flight_min == limits->in_flight_min;
+	engine->limits = *limits;
+	engine->account.max = limits->bytes;
+	if (same)
+		return;
+	engine->counts.in_flight_max = limits->in_flight;
+	if (limits->in_flight_min == 0)
+		return;
+	adaptive_init(&engine->adaptive, limits->in_flight_min, limits->in_flight);
+	engine->counts.in_flight_max = limits->in_flight_min;
+}
+
 struct engine *engine_new(struct async *async, const struct engine_limits *limits,
 		const struct engine_ops *ops, const struct log *log)
 {
@@ -22,10 +38,9 @@ struct engine *engine_new(struct async *async, const struct engine_limits *limit
 	if (!engine)
 		return NULL;
 	engine->async = async;
-	engine->limits = *limits;
+	take_limits(engine, limits);
 	engine->ops = *ops;
 	engine->log = log;
-	engine->account.max = limits->bytes;
 	arena_pool_init(&engine->arenas, &engine->account, SPARE_ARENAS);
 	random_hash_key(&async->random, &engine->hash_key);
 	link_init(&engine->clients);
@@ -60,8 +75,7 @@ void engine_use(struct engine *engine, struct generation *generation)
 void engine_limit(struct engine *engine, const struct engine_limits *limits)
 {
 	group_start(engine);
-	engine->limits = *limits;
-	engine->account.max = limits->bytes;
+	take_limits(engine, limits);
 }
 
 struct account *engine_account(struct engine *engine)
@@ -197,13 +211,14 @@ void engine_write_stats(const struct engine *engine, struct buffer *buffer)
 			"\"read\":%" PRIu64 ",\"answered\":%" PRIu64 ",\"gone\":%" PRIu64
 			",\"undelivered\":%" PRIu64 ",\"parts\":%" PRIu64 ",\"cancelled\":%" PRIu64
 			",\"in_flight\":%" PRIu64 ",\"in_flight_highest\":%" PRIu64
-			",\"reaping\":%" PRIu64 ",\"outboxes\":%" PRIu64 ",\"clients\":%" PRIu64
+			",\"in_flight_max\":%" PRIu64 ",\"reaping\":%" PRIu64
+			",\"outboxes\":%" PRIu64 ",\"clients\":%" PRIu64
 			",\"bytes\":%zu,\"bytes_highest\":%zu,\"bytes_max\":%zu,",
 			counts->read, counts->answered, counts->gone, counts->undelivered,
 			counts->parts, counts->cancelled, counts->in_flight,
-			counts->in_flight_highest, counts->reaping, counts->outboxes,
-			counts->clients, engine->account.used, engine->account.peak,
-			engine->account.max);
+			counts->in_flight_highest, counts->in_flight_max, counts->reaping,
+			counts->outboxes, counts->clients, engine->account.used,
+			engine->account.peak, engine->account.max);
 	write_by_status(counts, buffer);
 	buffer_append(buffer, TEXT(",\"pipelines\":{"));
 	pipelines_write_stats(engine->generation->pipelines, buffer);

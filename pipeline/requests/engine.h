@@ -27,7 +27,8 @@ struct log;
 #define REPLY_LARGE 4096
 
 struct engine_limits {
-	uint64_t in_flight;
+	uint64_t in_flight;	/* the most, where it adapts */
+	uint64_t in_flight_min; /* from where it adapts to how long requests take; 0: it does not */
 	uint64_t per_client;
 	uint64_t bytes;
 	uint64_t deadline; /* durations, in nanoseconds */
@@ -74,9 +75,10 @@ struct engine_counts {
 	uint64_t cancelled; /* by $cancel */
 	uint64_t in_flight; /* as it is */
 	uint64_t in_flight_highest;
-	uint64_t reaping;  /* as it is: answered, with work that still ends */
-	uint64_t outboxes; /* as it is: replies and parts that wait for their client to read */
-	uint64_t clients;  /* as it is */
+	uint64_t in_flight_max; /* as it is: the limit */
+	uint64_t reaping;	/* as it is: answered, with work that still ends */
+	uint64_t outboxes;	/* as it is: replies and parts that wait for their client to read */
+	uint64_t clients;	/* as it is */
 };
 
 /* Borrows all but limits. NULL when memory is out. */

@@ -9,6 +9,7 @@
 #include "pipeline/base/hash.h"
 #include "pipeline/base/list.h"
 #include "pipeline/base/table.h"
+#include "pipeline/requests/adaptive.h"
 #include "pipeline/requests/engine.h"
 #include "pipeline/requests/generation.h"
 #include "pipeline/stages/pipeline.h"
@@ -110,6 +111,7 @@ struct engine {
 	uint64_t client_numbers;
 	bool draining;
 	struct engine_counts counts;
+	struct adaptive adaptive; /* of counts.in_flight_max, where limits.in_flight_min is set */
 	bool batching;
 	size_t grouped;
 	size_t grouped_started;		  /* of them; 0 outside group_start() */
@@ -130,6 +132,9 @@ void in_flight_remove(struct request *request);
  * without the first two, the usual one. */
 uint64_t admission_deadline(const struct engine *engine, const struct pipeline *pipeline,
 		uint64_t budget_ms, uint64_t received);
+/* A request that was in flight has run to its end: the limit may follow from how long it took. */
+void admission_learn(struct engine *engine, const struct request *request,
+		const struct outcome *outcome);
 /* The limit because of which nothing of this client may wait now, in words; NULL: it may. */
 const char *admission_used_up(const struct client *client);
 /* Whether limits.bytes is used up, by all but what was read after the request whose turn it is. */

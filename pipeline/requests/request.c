@@ -47,6 +47,8 @@ static void on_idle(struct scope *scope)
  */
 static void finish(struct request *request, const struct outcome *outcome, enum reason reason)
 {
+	if (reason == REASON_NONE)
+		admission_learn(request->engine, request, outcome);
 	enum left left = reply_request(request, outcome, reason, true);
 	if (reason != REASON_NONE)
 		scope_cancel(&request->scope, reason);

@@ -22,15 +22,22 @@ static void write_limits(struct writer *writer)
 	struct configuration *configuration = writer->configuration;
 	configuration->in_flight = PICK(writer, bounds);
 	configuration->per_client = PICK(writer, bounds);
+	if (writer_one_in(writer, 6))
+		configuration->in_flight_min =
+				1 + random_below(writer->random,
+						    configuration->in_flight < 40
+								    ? configuration->in_flight
+								    : 40);
 	configuration->bytes = PICK(writer, bytes);
 	configuration->deadline = PICK(writer, deadlines) * WORLD_MS;
 	configuration->max_deadline = PICK(writer, deadlines) * WORLD_MS;
 	configuration->client_stall = PICK(writer, stalls) * WORLD_MS;
 	buffer_append_format(writer->yaml,
-			"limits: {in_flight: %" PRIu64 ", per_client: %" PRIu64 ", bytes: %" PRIu64
-			"B, deadline: %" PRIu64 "ms, max_deadline: %" PRIu64
-			"ms, client_stall: %" PRIu64 "ms}\n",
-			configuration->in_flight, configuration->per_client, configuration->bytes,
+			"limits: {in_flight: %" PRIu64 ", in_flight_min: %" PRIu64
+			", per_client: %" PRIu64 ", bytes: %" PRIu64 "B, deadline: %" PRIu64
+			"ms, max_deadline: %" PRIu64 "ms, client_stall: %" PRIu64 "ms}\n",
+			configuration->in_flight, configuration->in_flight_min,
+			configuration->per_client, configuration->bytes,
 			configuration->deadline / WORLD_MS, configuration->max_deadline / WORLD_MS,
 			configuration->client_stall / WORLD_MS);
 }

@@ -99,6 +99,7 @@ struct configuration {
 	struct shape shapes[SHAPES_MAX];
 	size_t shape_count;
 	uint64_t in_flight;
+	uint64_t in_flight_min; /* from where it adapts; 0: it does not */
 	uint64_t per_client;
 	uint64_t bytes;
 	uint64_t deadline;

@@ -184,6 +184,7 @@ static void read_limits(struct engine_limits *limits, const struct option_map *m
 		uint64_t *number;
 	} numbers[] = {
 			{"in_flight", &limits->in_flight},
+			{"in_flight_min", &limits->in_flight_min},
 			{"per_client", &limits->per_client},
 			{"bytes", &limits->bytes},
 			{"deadline", &limits->deadline},

@@ -101,7 +101,7 @@ static struct planned some_request(const struct plan *plan, uint32_t number, str
 	};
 	if (per_thousand(random, 200))
 		request.shape = (uint32_t)random_below(random, SHAPES_SIMPLE);
-	if (per_thousand(random, 50)) /* so that many wait for one flight */
+	if (per_thousand(random, 90)) /* so that many wait for one flight */
 		request.shape = SHAPE_CACHE;
 	if (per_thousand(random, 5))
 		request.shape = (uint32_t)plan->configuration.shape_count;

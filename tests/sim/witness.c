@@ -98,6 +98,7 @@ void witness_check(struct witness *witness)
 		witness_complain(witness, "what was read is not what was answered, gone, "
 					  "undelivered or in flight");
 	check_waiting(witness);
+	witness_check_limit(witness);
 	witness_check_outboxes(witness);
 	witness_check_work(witness);
 	witness_check_permits(witness);

@@ -35,6 +35,8 @@ struct witness {
 	size_t run_capacity;
 	struct seen_query queries[QUERIES_MAX];
 	size_t query_count;
+	uint64_t limit;	  /* of requests in flight, as it was last seen; 0: not yet */
+	uint64_t samples; /* that may have changed it since */
 	uint64_t short_waits[SHORT_WAITS_MAX]; /* when one of the LOOKUP's left its queue in time */
 	size_t short_wait_count;
 	uint64_t retries;	/* of the RETRY, */

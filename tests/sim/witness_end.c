@@ -157,6 +157,7 @@ void witness_ended(struct witness *witness, const struct record *record)
 		check_missing(witness, number, record);
 	if (record->reason == REASON_NONE && seen->foretold == FORETOLD_NOTHING)
 		witness_race_ended(witness, number);
+	witness_limit_ended(witness, record);
 	if (seen->foretold == FORETOLD_NOTHING)
 		witness_retry_ended(witness, number, record->reason);
 	witness_stream_told(witness, number, record);

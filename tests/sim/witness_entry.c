@@ -64,7 +64,7 @@ static bool may_wait(const struct witness *witness, uint32_t peer)
 {
 	const struct configuration *configuration = &witness->plan->configuration;
 	const struct engine_counts *counts = engine_counts(witness->harness->engine);
-	return witness->in_flight + counts->reaping < configuration->in_flight &&
+	return witness->in_flight + counts->reaping < counts->in_flight_max &&
 	       witness->peers[peer].in_flight < configuration->per_client &&
 	       !account_full(engine_account(witness->harness->engine));
 }

@@ -90,6 +90,10 @@ void witness_race_waits(struct witness *witness, uint32_t number);
 /* It has given a value of that run. */
 void witness_race_gave(struct witness *witness, uint32_t number, uint32_t run);
 
+/* witness_limit.c: how many may be in flight. */
+void witness_limit_ended(struct witness *witness, const struct record *record);
+void witness_check_limit(struct witness *witness);
+
 /* witness_shed.c: what has waited too long in a slow queue. */
 void witness_shed_started(struct witness *witness, uint32_t number);
 /* It was refused with that text. */

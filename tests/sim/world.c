@@ -17,6 +17,7 @@
 
 static const struct option limits_options[] = {
 		{.key = "in_flight", .kind = OPTION_NUMBER},
+		{.key = "in_flight_min", .kind = OPTION_NUMBER},
 		{.key = "per_client", .kind = OPTION_NUMBER},
 		{.key = "message", .kind = OPTION_SIZE},
 		{.key = "bytes", .kind = OPTION_SIZE},

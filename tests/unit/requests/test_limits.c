@@ -43,6 +43,45 @@ static void test_in_flight(void **state)
 	assert_int_equal(counts()->in_flight_highest, 2);
 }
 
+static void test_new_limits_hold_at_once(void **state)
+{
+	h.limits.in_flight = 100;
+	load(P);
+	assert_int_equal(counts()->in_flight_max, 100);
+	struct engine_limits limits = h.limits;
+	limits.in_flight = 1;
+	engine_limit(h.engine, &limits);
+	assert_int_equal(counts()->in_flight_max, 1);
+	limits.in_flight = 500;
+	limits.in_flight_min = 7;
+	engine_limit(h.engine, &limits);
+	assert_int_equal(counts()->in_flight_max, 7);
+	limits.in_flight_min = 0;
+	engine_limit(h.engine, &limits);
+	assert_int_equal(counts()->in_flight_max, 500);
+}
+
+/* One after another: an adaptive limit of one is met by each. */
+static void test_an_adaptive_limit_is_learned_and_kept(void **state)
+{
+	h.limits.in_flight = 100;
+	h.limits.in_flight_min = 1;
+	load(P);
+	struct peer *peer = connect();
+	for (uint64_t i = 1; i <= 60; i++) {
+		peer_send(peer, "q 1 100");
+		world_at(&h.world, i * 20);
+		row(0, "1");
+		expect(peer, "1 OK\n1");
+	}
+	uint64_t learned = counts()->in_flight_max;
+	assert_in_range(learned, 2, 10);
+	struct engine_limits limits = h.limits;
+	limits.per_client = 50;
+	engine_limit(h.engine, &limits);
+	assert_int_equal(counts()->in_flight_max, learned);
+}
+
 static void test_what_is_reaping_counts(void **state)
 {
 	h.limits.in_flight = 1;
@@ -184,6 +223,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 			request_test(test_in_flight),
+			request_test(test_new_limits_hold_at_once),
+			request_test(test_an_adaptive_limit_is_learned_and_kept),
 			request_test(test_what_is_reaping_counts),
 			request_test(test_losers_are_reaped),
 			request_test(test_per_client),

@@ -158,7 +158,8 @@ static void test_stats_are_json(void **state)
 			"{\"read\":3,\"answered\":2,\"gone\":0,\"undelivered\":0,\"parts\":0,"
 			"\"cancelled\":0,"
 			"\"in_flight\":1,"
-			"\"in_flight_highest\":1,\"reaping\":0,\"outboxes\":0,\"clients\":1,"
+			"\"in_flight_highest\":1,\"in_flight_max\":10000,\"reaping\":0,"
+			"\"outboxes\":0,\"clients\":1,"
 			"\"bytes\":",
 			",\"ended\":{\"OK\":1,\"DEADLINE_EXCEEDED\":1},\"pipelines\":{\"p\":{"
 			"\"ended\":{},",

@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * How many may be in flight: so many, or, where that adapts, a number within its bounds that moves
+ * in small steps, each after enough requests that ran to their end.
+ */
+#include <inttypes.h>
+
+#include "tests/sim/witness_parts.h"
+
+#define SAMPLES_MIN 10
+
+/* Those that never waited are counted too, though nothing is learned from them: the engine knows of
+ * no more than these. */
+void witness_limit_ended(struct witness *witness, const struct record *record)
+{
+	witness->samples += record->reason == REASON_NONE &&
+			    record->status != STATUS_RESOURCE_EXHAUSTED;
+}
+
+static void check_step(struct witness *witness, uint64_t limit)
+{
+	if (witness->samples < SAMPLES_MIN)
+		witness_complain(witness, "the limit changes after %" PRIu64 " requests",
+				witness->samples);
+	if (limit > witness->limit + 1 || limit + 1 < witness->limit * 9 / 10)
+		witness_complain(witness, "the limit goes from %" PRIu64 " to %" PRIu64,
+				witness->limit, limit);
+}
+
+void witness_check_limit(struct witness *witness)
+{
+	const struct configuration *configuration = &witness->plan->configuration;
+	uint64_t limit = engine_counts(witness->harness->engine)->in_flight_max;
+	uint64_t least = configuration->in_flight_min ? configuration->in_flight_min
+						      : configuration->in_flight;
+	if (limit < least || limit > configuration->in_flight)
+		witness_complain(witness, "the limit is %" PRIu64, limit);
+	if (limit == witness->limit)
+		return;
+	if (witness->limit > 0)
+		check_step(witness, limit);
+	witness->limit = limit;
+	witness->samples = 0;
+}
