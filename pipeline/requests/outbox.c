@@ -4,6 +4,8 @@
  * a request has at most one of each here, so `per_client` bounds them. A client whose outbox does
  * not move for client_stall is treated as gone.
  */
+#include <assert.h>
+
 #include "pipeline/requests/internal.h"
 
 /*
@@ -65,6 +67,7 @@ static void moved(struct client *client)
 static void discard(struct held *held)
 {
 	struct engine *engine = held->request->engine;
+	assert(held->reply);
 	size_t size = held->reply->size;
 	engine->ops.discard(engine->ops.door, held->reply);
 	take_out(held, size);

@@ -18,7 +18,7 @@ struct message {
 
 static char *put(char *at, struct text t)
 {
-	if (t.size > 0)
+	if (t.data)
 		memcpy(at, t.data, t.size);
 	return at + t.size;
 }

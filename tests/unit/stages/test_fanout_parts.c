@@ -169,7 +169,8 @@ static void test_an_error_names_some_causes(void **state)
 	for (int i = 0; i < 20; i++)
 		(void)snprintf(body + strlen(body), sizeof(body) - strlen(body), "%s\"e%d\"",
 				i > 0 ? "," : "", i);
-	struct trial *trial = start_parts(strcat(body, "]}"));
+	(void)snprintf(body + strlen(body), sizeof(body) - strlen(body), "]}");
+	struct trial *trial = start_parts(body);
 	for (int i = 0; i < 20; i++) {
 		char text[16];
 		(void)snprintf(text, sizeof(text), "reason %d", i);
