@@ -61,6 +61,20 @@ struct retrying {
 	uint32_t budget;
 };
 
+/* What becomes of the values of a CACHE; durations in nanoseconds. */
+struct aging {
+	uint64_t ttl;
+	uint64_t jitter;
+	uint64_t stale;
+	uint64_t stale_if_error;
+	uint64_t throttle;
+	uint64_t background;
+	uint64_t waiters; /* for one key */
+	bool cold;	  /* which cache it is */
+};
+
+#define BACKGROUND_MANY 1000 /* more than a history can have */
+
 /* A pipeline, and all that it calls. */
 struct shape {
 	char name[8];
@@ -75,6 +89,8 @@ struct shape {
 	uint32_t queue;
 	uint64_t waiters;
 	uint64_t missing_ttl;	  /* of a CACHE */
+	struct aging aging;	  /* of a CACHE; of a TREE the latest that was written */
+	bool ignores_fresh;	  /* some of its caches do */
 	struct race race;	  /* of a RACE; of a TREE the latest that was written */
 	struct gate gate;	  /* likewise */
 	struct retrying retrying; /* likewise */
@@ -105,6 +121,8 @@ struct configuration {
 	uint64_t deadline;
 	uint64_t max_deadline;
 	uint64_t client_stall;
+	bool refreshes;	  /* some cache may, in the background */
+	uint64_t ceiling; /* of every flight, at most */
 };
 
 void configuration_init(struct configuration *configuration, struct random *random);

@@ -47,25 +47,76 @@ static void write_any_lookup(struct writer *writer, unsigned depth, bool in_miss
 	writer_lookup(writer, in_miss, PICK(writer, queues));
 }
 
+static uint64_t write_age(struct writer *writer, const char *name)
+{
+	static const uint64_t ages[] = {0, 0, 0, 1, 20, 200, 2000, 2000};
+	uint64_t age = PICK(writer, ages);
+	if (age > 0)
+		buffer_append_format(writer->yaml, ", %s: %" PRIu64 "ms", name, age);
+	return age * WORLD_MS;
+}
+
+/* What a value may still be used for when it is not fresh, and how it is refreshed. */
+static void write_aging(struct writer *writer, struct aging *aging)
+{
+	static const uint64_t throttles[] = {0, 5, 100, 1000, 1000};
+	static const uint64_t most[] = {1, 2, BACKGROUND_MANY, BACKGROUND_MANY, BACKGROUND_MANY};
+	uint64_t throttle = PICK(writer, throttles);
+	bool early = writer_one_in(writer, 4);
+	aging->stale = write_age(writer, "stale");
+	aging->stale_if_error = write_age(writer, "stale_if_error");
+	aging->throttle = throttle * WORLD_MS;
+	aging->background = PICK(writer, most);
+	buffer_append_format(writer->yaml, ", throttle: %" PRIu64 "ms, background: %" PRIu64,
+			throttle, aging->background);
+	if (early)
+		buffer_append_format(writer->yaml, ", refresh_at: %" PRIu64 "%%",
+				1 + random_below(writer->random, 99));
+	writer->configuration->refreshes |= early || aging->stale || aging->stale_if_error;
+	writer->shape->ttl += aging->stale + aging->stale_if_error;
+	if (writer_one_in(writer, 6)) {
+		buffer_append(writer->yaml, TEXT(", fresh: false"));
+		writer->shape->ignores_fresh = true;
+	}
+}
+
+static void write_waiters(struct writer *writer)
+{
+	static const uint64_t waiters[] = {1, 2, 5, 0, 0, 0, 0, 0, 0};
+	struct shape *shape = writer->shape;
+	uint64_t most = PICK(writer, waiters);
+	shape->waiters = most ? most : writer->configuration->in_flight;
+	shape->aging.waiters = shape->waiters;
+	if (most)
+		buffer_append_format(writer->yaml, ", waiters_in_all: %" PRIu64, most);
+	if (!writer_one_in(writer, 4))
+		return;
+	shape->aging.waiters =
+			1 + random_below(writer->random, shape->waiters < 4 ? shape->waiters : 4);
+	buffer_append_format(writer->yaml, ", waiters: %" PRIu64, shape->aging.waiters);
+}
+
 void writer_cache_head(struct writer *writer)
 {
 	static const uint64_t ttls[] = {0, 1, 20, 1000, 1000, 10000};
 	static const uint64_t missing_ttls[] = {0, 0, 5, 500};
-	static const uint64_t waiters[] = {1, 2, 5, 0, 0, 0, 0, 0, 0};
+	struct aging *aging = &writer->shape->aging;
 	uint64_t ttl = PICK(writer, ttls);
-	uint64_t most = PICK(writer, waiters);
 	uint64_t missing_ttl = PICK(writer, missing_ttls);
+	uint64_t jitter = ttl * WORLD_MS / 10;
+	aging->cold = writer_one_in(writer, 3);
 	buffer_append_format(writer->yaml,
 			"{cache: {in: %s, key: \"c%u/${k}/${l}\", ttl: %" PRIu64
 			"ms, missing_ttl: %" PRIu64 "ms",
-			writer_one_in(writer, 3) ? "cold" : "hot", ++writer->keys, ttl,
-			missing_ttl);
-	if (writer_one_in(writer, 3))
-		buffer_append_format(writer->yaml, ", jitter: %" PRIu64 "ms",
-				random_below(writer->random, ttl + 1));
-	if (most)
-		buffer_append_format(writer->yaml, ", waiters_in_all: %" PRIu64, most);
-	writer->shape->waiters = most ? most : writer->configuration->in_flight;
+			aging->cold ? "cold" : "hot", ++writer->keys, ttl, missing_ttl);
+	if (writer_one_in(writer, 3)) {
+		jitter = random_below(writer->random, ttl + 1) * WORLD_MS;
+		buffer_append_format(writer->yaml, ", jitter: %" PRIu64 "ms", jitter / WORLD_MS);
+	}
+	aging->ttl = ttl * WORLD_MS;
+	aging->jitter = jitter;
+	write_aging(writer, aging);
+	write_waiters(writer);
 	writer->shape->caches++;
 	writer->shape->missing_ttl = missing_ttl * WORLD_MS;
 	writer->shape->ttl += ttl * WORLD_MS;
@@ -188,6 +239,7 @@ static void write_call(struct writer *writer, unsigned depth, bool in_miss)
 	shape->limits_time |= called->limits_time || called->deadline;
 	shape->forgives |= called->forgives;
 	shape->retries |= called->retries;
+	shape->ignores_fresh |= called->ignores_fresh;
 	shape->ttl += called->ttl;
 }
 
@@ -199,8 +251,10 @@ static void write_shared(struct writer *writer, unsigned depth, bool in_miss)
 	for (size_t i = writer->shared; i < writer->shared_end; i++)
 		buffer_append_char(writer->yaml, writer->yaml->data[i]);
 	for (size_t i = 0; i < configuration->shape_count; i++) {
-		if (configuration->shapes[i].kind == SHAPE_CACHE)
-			writer->shape->ttl += configuration->shapes[i].ttl;
+		if (configuration->shapes[i].kind != SHAPE_CACHE)
+			continue;
+		writer->shape->ttl += configuration->shapes[i].ttl;
+		writer->shape->ignores_fresh |= configuration->shapes[i].ignores_fresh;
 	}
 	writer->shape->caches++;
 	writer->shape->limits_time = true;

@@ -35,6 +35,11 @@ static const char *const names[] = {
 		[MET_PART_HELD] = "parts that had to wait",
 		[MET_PARTS_CUT] = "cut off after some of their parts",
 		[MET_SHED] = "shed by a slow queue",
+		[MET_STALE] = "stale values",
+		[MET_FALLEN_BACK] = "old values after a wait in vain",
+		[MET_REFRESH] = "jobs that nobody waited for",
+		[MET_FRESH] = "fresh values for who wanted one",
+		[MET_PURGE] = "purges",
 };
 
 static const enum met endings[] = {
@@ -56,6 +61,11 @@ static const enum met endings[] = {
 		MET_OUTLIER,
 		MET_PART,
 		MET_PARTS_CUT,
+		MET_STALE,
+		MET_FALLEN_BACK,
+		MET_REFRESH,
+		MET_FRESH,
+		MET_PURGE,
 };
 
 #define ENDING_COUNT ((int)(sizeof(endings) / sizeof(endings[0])))

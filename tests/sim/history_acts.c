@@ -29,8 +29,9 @@ static size_t write_request(char *message, size_t size, const struct plan *plan,
 		buffer_append_char(&buffer, '-');
 	else
 		buffer_append_u64(&buffer, planned->budget_ms);
-	buffer_append_format(&buffer, "%s trace=t%" PRIu32 "\n{\"k\":\"k%" PRIu32 "\",\"l\":[",
-			planned->stream ? " stream=1" : "", number, planned->key);
+	buffer_append_format(&buffer, "%s%s trace=t%" PRIu32 "\n{\"k\":\"k%" PRIu32 "\",\"l\":[",
+			planned->stream ? " stream=1" : "", planned->fresh ? " fresh=1" : "",
+			number, planned->key);
 	for (uint32_t i = 0; i < planned->key % 4; i++)
 		buffer_append_format(&buffer, "%s\"k%" PRIu32 ".%" PRIu32 "\"", i > 0 ? "," : "",
 				planned->key, i);
@@ -141,6 +142,9 @@ static void act(struct history *history, const struct act *act)
 		break;
 	case ACT_PING:
 		ping(history, peer);
+		break;
+	case ACT_PURGE:
+		history_purge(history, act->number);
 		break;
 	case ACT_DRAIN:
 		history_tell(history, NULL, "drain");

@@ -64,6 +64,9 @@ void history_act_next(struct history *history);
 void history_cancel(struct history *history, struct peer *peer, uint32_t number);
 void history_leave(struct history *history, struct peer *peer);
 
+/* history_purge.c: what is purged follows from the number. */
+void history_purge(struct history *history, uint32_t number);
+
 /* history_tell.c: what is put in, for the trace; peer: who does it, NULL where no peer does. */
 void history_tell(struct history *history, const struct peer *peer, const char *format, ...)
 		__attribute__((format(printf, 3, 4)));

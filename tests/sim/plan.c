@@ -98,6 +98,7 @@ static struct planned some_request(const struct plan *plan, uint32_t number, str
 			.key = (uint32_t)random_below(random, plan->keys),
 			.budget_ms = some_budget(random),
 			.stream = per_thousand(random, 500),
+			.fresh = per_thousand(random, 40),
 	};
 	if (per_thousand(random, 200))
 		request.shape = (uint32_t)random_below(random, SHAPES_SIMPLE);
@@ -136,6 +137,8 @@ static bool plan_trouble(struct plan *plan, uint64_t at, struct random *random)
 {
 	uint32_t client = (uint32_t)random_below(random, PLAN_CLIENTS);
 	uint64_t later = at + random_below(random, 200 * WORLD_MS);
+	if (per_thousand(random, 60))
+		return add_act(plan, at, ACT_PURGE, client, (uint32_t)random_next(random));
 	switch (random_below(random, 8)) {
 	case 0:
 		return add_act(plan, at, ACT_LEAVE, client, 0);

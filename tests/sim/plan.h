@@ -28,6 +28,7 @@ enum act_kind {
 	ACT_FLUSH,  /* outboxes are tried */
 	ACT_GARBAGE,
 	ACT_PING,
+	ACT_PURGE,
 	ACT_DRAIN,
 	ACT_CUT,
 };
@@ -49,6 +50,7 @@ struct planned {
 	uint32_t key;
 	uint32_t budget_ms;
 	bool stream; /* the answer is wanted in parts */
+	bool fresh;
 };
 
 struct behaviour {

@@ -7,6 +7,8 @@
 
 #include <stdlib.h>
 
+#include "pipeline/async/async.h"
+#include "pipeline/async/scope.h"
 #include "pipeline/base/arena.h"
 #include "pipeline/base/blob.h"
 
@@ -55,6 +57,7 @@ static enum progress start(struct frame *frame)
 							 database->at_once->text));
 	count_start(job->job.query);
 	job->number = ++database->started;
+	job->since = frame->scope->async->now;
 	list_append(&database->jobs, &job->link);
 	if (database->watch && database->watch->job_started)
 		database->watch->job_started(database->watch->user, job);

@@ -23,6 +23,7 @@ struct scripted_job {
 	struct job job;
 	struct link link;      /* among its database's jobs, until it has ended */
 	uint64_t number;       /* from 1, in its database */
+	uint64_t since;	       /* when it began */
 	enum reason cancelled; /* REASON_NONE: nobody has cancelled it */
 };
 

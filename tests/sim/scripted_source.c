@@ -62,6 +62,7 @@ static enum progress start(struct frame *frame)
 		return frame_done(frame, outcome_fault(ask->ask.arena, STATUS_DEADLINE_EXCEEDED,
 							 ABSENT, TEXT("no time is left to ask")));
 	ask->number = ++source->source.stats.asked;
+	ask->since = frame->scope->async->now;
 	source->source.stats.pending++;
 	list_append(&source->asks, &ask->link);
 	if (source->watch && source->watch->ask_started)

@@ -13,6 +13,7 @@ struct scripted_ask {
 	struct ask ask;
 	struct link link;      /* among its source's asks, until it has ended */
 	uint64_t number;       /* from 1, at its source */
+	uint64_t since;	       /* when it was asked */
 	enum reason cancelled; /* REASON_NONE: nobody has cancelled it */
 };
 

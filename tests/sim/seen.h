@@ -59,9 +59,13 @@ struct seen {
 	uint64_t failed_at; /* its latest attempt has failed, so that it may be tried again; 0: not
 			       so */
 	bool in_flight;
-	bool drained; /* it was read in a drain */
-	bool held;    /* its reply waits in the outbox */
-	bool first;   /* it started a flight */
+	bool drained;	       /* it was read in a drain */
+	bool held;	       /* its reply waits in the outbox */
+	bool first;	       /* it started a flight */
+	uint64_t asked_before; /* when the same key was asked for before; 0: never */
+	uint64_t let_go; /* of a CACHE: how many values its cache had let go of when it was told */
+	bool stale;	 /* the first cache that it met gave a value that is not fresh */
+	bool waited;	 /* it has waited */
 	struct seen_parts parts;
 };
 
@@ -78,10 +82,24 @@ struct seen_peer {
 struct seen_run {
 	uint32_t key;
 	uint32_t request; /* or NOBODY: it is a flight's */
-	uint64_t ended;	  /* 0: not yet */
+	uint64_t begun;
+	uint64_t ended; /* 0: not yet */
 	bool good;
 	bool gated; /* it was started under a condition */
 	bool given; /* in a part */
+};
+
+/* What is known of a key in the cache of a CACHE pipeline. */
+struct seen_value {
+	uint32_t there;	       /* the run whose value was last given out of it, */
+	uint64_t there_at;     /* and when for the first time. It is still there: */
+	uint64_t there_until;  /* until then, if the cache lets go of none; 0: there may be none */
+	uint64_t let_go;       /* how many it had let go of when it was last given */
+	uint64_t failed_begun; /* when the latest run began that has failed, */
+	uint64_t failed_at;    /* and when it did; 0: none has */
+	uint64_t none_begun;   /* the same of one that found none */
+	uint64_t none_at;
+	uint64_t asked_at; /* when it was last asked for, of whatever pipeline */
 };
 
 /* One query: how often it runs. */

@@ -26,6 +26,7 @@ bool witness_init(struct witness *witness, const struct plan *plan, struct harne
 	for (size_t i = 0; i < count; i++)
 		witness->by_id[i] = NOBODY;
 	witness->cancelling = NOBODY;
+	witness->sending = NOBODY;
 	return true;
 }
 

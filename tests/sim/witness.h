@@ -45,6 +45,9 @@ struct witness {
 	uint64_t slept_through; /* and those of them where it was waited until the deadline */
 	struct seen_feeds feeds;
 	uint64_t missing_at[PLAN_KEYS]; /* when a flight last found that there is none */
+	struct seen_value values[PLAN_KEYS];
+	uint32_t fresh_of_key[PLAN_KEYS]; /* requests with fresh=1 that have not ended */
+	uint32_t background;		  /* of the CACHE's jobs, those that nobody waits for */
 	uint32_t given[PLAN_KEYS]; /* a bit for each status that a resource has ever given for it */
 	uint64_t arrivals;
 	uint64_t told;
@@ -64,6 +67,7 @@ struct witness {
 	uint32_t commanding;	      /* the peer that the latest command came by */
 	uint32_t pongs;		      /* answers to the latest $ping */
 	/* What stands before a request is read. */
+	uint32_t sending;  /* the request that is read just now; NOBODY: none is */
 	bool before_clear; /* what will become of it can be foretold exactly */
 	bool before_may_wait;
 	uint32_t before_running;

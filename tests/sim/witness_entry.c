@@ -96,6 +96,8 @@ void witness_before_send(struct witness *witness, uint32_t number, uint32_t peer
 						  : 0;
 	witness->before_queued = witness->before_waiting - (query ? query->live : 0);
 	coverage_meet(witness->coverage, MET_REQUEST);
+	witness_cache_sent(witness, number);
+	witness->sending = number;
 }
 
 void witness_begin_waiting(struct witness *witness, uint32_t number)
@@ -103,6 +105,7 @@ void witness_begin_waiting(struct witness *witness, uint32_t number)
 	struct seen *seen = &witness->requests[number];
 	const struct planned *planned = witness_planned(witness, number);
 	seen->state = WAITING;
+	seen->waited = true;
 	seen->place = (uint32_t)witness->waiting_count;
 	witness->waiting[witness->waiting_count++] = number;
 	witness->waiting_of_key[planned->key]++;
@@ -177,7 +180,9 @@ static void check_cache(
 		struct witness *witness, uint32_t number, const struct shape *shape, bool refused)
 {
 	const struct seen *seen = &witness->requests[number];
-	bool full = witness->before_waiting >= shape->waiters;
+	bool fresh = witness_planned(witness, number)->fresh && !shape->ignores_fresh;
+	bool full = witness->before_waiting >= shape->waiters ||
+		    (!fresh && witness_cache_waiters(witness, number) >= shape->aging.waiters);
 	if (seen->state == WAITING && full)
 		witness_complain(witness, "request %" PRIu32 " is one waiter too many", number);
 	if (refused && !full && witness->before_may_wait)
@@ -190,6 +195,7 @@ void witness_after_send(struct witness *witness, uint32_t number)
 {
 	struct seen *seen = &witness->requests[number];
 	const struct shape *shape = witness_shape(witness, number);
+	witness->sending = NOBODY;
 	if (witness->batching)
 		return;
 	if (seen->state == UNSEEN)

@@ -129,6 +129,25 @@ void witness_stream_ended(struct witness *witness, uint32_t number, const struct
 /* Whether it may be waiting for its client to read. */
 bool witness_stream_waits(const struct witness *witness, uint32_t number);
 
+/* witness_cache.c: what caches hold, and what fills them. */
+void witness_cache_sent(struct witness *witness, uint32_t number);
+void witness_cache_ended(struct witness *witness, uint32_t number, const struct record *record);
+/* A flight's job starts, and ends; it is cut off at its ceiling. */
+void witness_cache_started(struct witness *witness, uint32_t key, const struct seen_query *query);
+void witness_cache_ran(struct witness *witness, const struct seen_query *query,
+		const struct seen_run *run, enum status status);
+void witness_cache_ran_out(struct witness *witness, const struct seen_query *query, uint32_t key,
+		uint64_t begun);
+/* A reply holds a value of that run. */
+void witness_cache_gave(struct witness *witness, uint32_t number, uint32_t run,
+		const struct wire_reply *reply);
+/* A flight's work goes on though nobody waits for its key; query NULL: it is an ask. */
+void witness_cache_unwanted(struct witness *witness, const struct seen_query *query, uint32_t key,
+		uint64_t since);
+/* Whether a refresh may be waiting for its next try, without any work going on. */
+bool witness_cache_may_retry(const struct witness *witness);
+uint32_t witness_cache_waiters(const struct witness *witness, uint32_t number);
+
 /* witness_gate.c: what runs under a condition. */
 void witness_gate_started(struct witness *witness, const struct scripted_job *job, uint32_t run,
 		uint32_t number);

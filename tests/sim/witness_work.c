@@ -53,6 +53,8 @@ static uint32_t request_of_ask(const struct scripted_ask *ask)
 
 static uint32_t add_run(struct witness *witness, uint32_t key, uint32_t request)
 {
+	if (witness->sending != NOBODY && witness->before_clear && !witness->before_may_wait)
+		witness_complain(witness, "work for k%" PRIu32 " begins at a limit", key);
 	if (witness->run_count == witness->run_capacity) {
 		witness->run_capacity = witness->run_capacity ? witness->run_capacity * 2 : 1024;
 		witness->runs = realloc(
@@ -62,7 +64,8 @@ static uint32_t add_run(struct witness *witness, uint32_t key, uint32_t request)
 		if (witness->run_count == 0)
 			witness->runs[witness->run_count++] = (struct seen_run){0};
 	}
-	witness->runs[witness->run_count] = (struct seen_run){.key = key, .request = request};
+	witness->runs[witness->run_count] = (struct seen_run){
+			.key = key, .request = request, .begun = witness_now(witness)};
 	return (uint32_t)witness->run_count++;
 }
 
@@ -116,17 +119,21 @@ const struct seen_query *witness_query_of(const struct witness *witness, uint32_
 	return NULL;
 }
 
-/* Of one query and key, in a flight, only one runs that is still wanted. */
+/* Of one query and key, in a flight, only one runs that is still wanted; and one for each request
+ * that wants a fresh value. */
 static void check_one_run(struct witness *witness, const struct scripted_job *job, uint32_t key)
 {
 	const struct scripted_database *database = scripted_job_database(job);
+	uint32_t others = 0;
 	for (const struct link *link = database->jobs.next; link != &database->jobs;
 			link = link->next) {
 		const struct scripted_job *other = container_of(link, struct scripted_job, link);
 		if (other != job && other->job.query == job->job.query &&
 				other->cancelled == REASON_NONE && key_of_job(other) == key)
-			witness_complain(witness, "two runs of one flight, for k%" PRIu32, key);
+			others++;
 	}
+	if (others > witness->fresh_of_key[key])
+		witness_complain(witness, "two runs of one flight, for k%" PRIu32, key);
 }
 
 static void check_order(struct witness *witness, struct seen_query *query, uint32_t request)
@@ -155,6 +162,8 @@ uint32_t witness_job_started(struct witness *witness, const struct scripted_job 
 		check_order(witness, query, request);
 	else if (!scripted_job_value(job, TEXT("n")))
 		check_one_run(witness, job, key);
+	if (request == NOBODY)
+		witness_cache_started(witness, key, query);
 	uint32_t run = add_run(witness, key, request);
 	if (request != NOBODY)
 		witness_gate_started(witness, job, run, request);
@@ -198,8 +207,12 @@ void witness_job_cancelled(struct witness *witness, const struct scripted_job *j
 	query->live--;
 	if (!scripted_job_database(job)->stubborn)
 		query->running--;
-	if (!scripted_job_value(job, TEXT("n")) && job->cancelled == ASKED)
+	if (scripted_job_value(job, TEXT("n")))
+		return;
+	if (job->cancelled == ASKED)
 		coverage_meet(witness->coverage, MET_ALL_WAITERS_LEFT);
+	if (job->cancelled == DEADLINE)
+		witness_cache_ran_out(witness, query, key_of_job(job), job->since);
 }
 
 void witness_ask_cancelled(struct witness *witness, const struct scripted_ask *ask)
@@ -228,6 +241,8 @@ void witness_job_ends(struct witness *witness, const struct scripted_job *job, u
 	query->live--;
 	witness->live_of_key[key_of_job(job)]--;
 	note_end(witness, run, status);
+	if (!scripted_job_value(job, TEXT("n")))
+		witness_cache_ran(witness, query, &witness->runs[run], status);
 	if (status == STATUS_NOT_FOUND && !scripted_job_value(job, TEXT("n")))
 		witness->missing_at[key_of_job(job)] = witness->harness->world.async.now;
 }
@@ -249,11 +264,13 @@ void witness_ask_ends(struct witness *witness, const struct scripted_ask *ask, u
 	witness_stream_answered(witness, request, status == STATUS_OK);
 }
 
-static void check_wanted(struct witness *witness, uint32_t key, uint32_t request)
+/* query NULL: it is an ask. */
+static void check_wanted(struct witness *witness, const struct seen_query *query, uint32_t key,
+		uint32_t request, uint64_t since)
 {
-	bool wanted = request == NOBODY ? witness->waiting_of_key[key] > 0
-					: witness->requests[request].state == WAITING;
-	if (!wanted)
+	if (request == NOBODY && witness->waiting_of_key[key] == 0)
+		witness_cache_unwanted(witness, query, key, since);
+	if (request != NOBODY && witness->requests[request].state != WAITING)
 		witness_complain(witness, "work goes on for k%" PRIu32 " that nobody waits for",
 				key);
 }
@@ -264,7 +281,8 @@ static void check_jobs(struct witness *witness, const struct scripted_database *
 			link = link->next) {
 		const struct scripted_job *job = container_of(link, struct scripted_job, link);
 		if (job->cancelled == REASON_NONE)
-			check_wanted(witness, key_of_job(job), request_of_job(job));
+			check_wanted(witness, query_of(witness, job), key_of_job(job),
+					request_of_job(job), job->since);
 	}
 }
 
@@ -274,13 +292,15 @@ static void check_asks(struct witness *witness, const struct scripted_source *so
 			link = link->next) {
 		const struct scripted_ask *ask = container_of(link, struct scripted_ask, link);
 		if (ask->cancelled == REASON_NONE)
-			check_wanted(witness, key_of_ask(ask), request_of_ask(ask));
+			check_wanted(witness, NULL, key_of_ask(ask), request_of_ask(ask),
+					ask->since);
 	}
 }
 
 void witness_check_work(struct witness *witness)
 {
 	const struct world *world = &witness->harness->world;
+	witness->background = 0;
 	check_jobs(witness, &world->catalog);
 	check_jobs(witness, &world->ledger);
 	check_asks(witness, &world->north);

@@ -1,0 +1,248 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What stands in caches, and what is run to fill them. Of a CACHE, one cache above one lookup,
+ * nearly all is known: how old each value is, and when it may be looked for anew. What a cache
+ * itself answers is held against its rules by checked_cache.c.
+ *
+ * A flight may be cut off between its job's end and its own, and then nothing comes of that end.
+ * One that is held open is not, but by a drain: so what follows from a failure, or from "there is
+ * none", is checked where every flight for a value that is there may be held.
+ */
+#include <inttypes.h>
+
+#include "pipeline/requests/record.h"
+#include "pipeline/resources/database.h"
+#include "pipeline/stages/run.h"
+#include "pipeline/wire/wire.h"
+#include "tests/sim/checked_cache.h"
+#include "tests/sim/witness_parts.h"
+
+/* The request's shape, if it is a CACHE. */
+static const struct shape *cache_of(const struct witness *witness, uint32_t number)
+{
+	const struct shape *shape = witness_shape(witness, number);
+	return shape && shape->kind == SHAPE_CACHE ? shape : NULL;
+}
+
+/* The CACHE itself. */
+static const struct aging *aging_of(const struct witness *witness)
+{
+	return &witness->plan->configuration.shapes[SHAPE_CACHE].aging;
+}
+
+static bool all_are_held(const struct witness *witness)
+{
+	return aging_of(witness)->background == BACKGROUND_MANY && !witness->draining;
+}
+
+/* How many values the CACHE's cache has let go of before their time. */
+static uint64_t let_go(const struct witness *witness)
+{
+	const struct world *world = &witness->harness->world;
+	const struct cache_stats *stats =
+			checked_cache_stats(aging_of(witness)->cold ? world->cold : world->hot);
+	return stats->evicted + stats->outdated;
+}
+
+void witness_cache_sent(struct witness *witness, uint32_t number)
+{
+	const struct planned *planned = witness_planned(witness, number);
+	witness->fresh_of_key[planned->key] += planned->fresh;
+	witness->requests[number].asked_before = witness->values[planned->key].asked_at;
+	witness->values[planned->key].asked_at = witness_now(witness);
+}
+
+void witness_cache_ended(struct witness *witness, uint32_t number, const struct record *record)
+{
+	const struct planned *planned = witness_planned(witness, number);
+	struct seen *seen = &witness->requests[number];
+	witness->fresh_of_key[planned->key] -= planned->fresh;
+	if (!record->run || !record->run->cache.data)
+		return;
+	seen->stale = text_equal(record->run->cache, TEXT("stale"));
+	if (seen->stale)
+		coverage_meet(witness->coverage, seen->waited ? MET_FALLEN_BACK : MET_STALE);
+	if (seen->stale && record->status != STATUS_OK && !witness_shape(witness, number)->asks &&
+			cache_of(witness, number) && record->reason == REASON_NONE)
+		witness_complain(witness, "request %" PRIu32 " got a stale error", number);
+	seen->let_go = let_go(witness);
+}
+
+static bool failed(enum status status)
+{
+	return status == STATUS_UNAVAILABLE || status == STATUS_INTERNAL ||
+	       status == STATUS_RESOURCE_EXHAUSTED;
+}
+
+void witness_cache_started(struct witness *witness, uint32_t key, const struct seen_query *query)
+{
+	const struct seen_value *value = &witness->values[key];
+	bool there = witness_now(witness) < value->there_until && value->let_go == let_go(witness);
+	if (query->shape != SHAPE_CACHE || witness->fresh_of_key[key] > 0 ||
+			!all_are_held(witness) || !there)
+		return;
+	if (value->failed_at > 0 && value->failed_begun >= value->there_at &&
+			witness_now(witness) < value->failed_at + aging_of(witness)->throttle)
+		witness_complain(
+				witness, "k%" PRIu32 " is refreshed too soon after a failure", key);
+}
+
+/* A flight that is under way for a request with fresh=1 has nothing to do with who comes next. */
+static void note_failure(struct witness *witness, const struct seen_query *query, uint32_t key,
+		uint64_t begun)
+{
+	struct seen_value *value = &witness->values[key];
+	if (query->shape != SHAPE_CACHE || witness->fresh_of_key[key] > 0)
+		return;
+	value->failed_begun = begun;
+	value->failed_at = witness_now(witness);
+}
+
+/* Whether what that query gives may go where a CACHE's values are: others have the same stage. */
+static bool may_fill(const struct witness *witness, const struct seen_query *query)
+{
+	const struct seen_query *cache = witness_query_of(witness, SHAPE_CACHE);
+	return !cache || text_equal(query->query->spec->sql, cache->query->spec->sql);
+}
+
+void witness_cache_ran(struct witness *witness, const struct seen_query *query,
+		const struct seen_run *run, enum status status)
+{
+	struct seen_value *value = &witness->values[run->key];
+	if (failed(status)) {
+		note_failure(witness, query, run->key, run->begun);
+		return;
+	}
+	if (may_fill(witness, query))
+		value->there_until = 0; /* it may be another from here on */
+	if (query->shape == SHAPE_CACHE && status == STATUS_NOT_FOUND && all_are_held(witness)) {
+		value->none_begun = run->begun;
+		value->none_at = witness_now(witness);
+	}
+}
+
+void witness_cache_ran_out(struct witness *witness, const struct seen_query *query, uint32_t key,
+		uint64_t begun)
+{
+	note_failure(witness, query, key, begun);
+}
+
+/* The value's age, by the verdict that came with it. */
+static void check_age(struct witness *witness, uint32_t number, const struct seen_run *from,
+		struct text verdict)
+{
+	const struct aging *aging = aging_of(witness);
+	const struct seen *seen = &witness->requests[number];
+	uint64_t age = seen->told_at - from->ended;
+	bool right = true;
+	if (text_equal(verdict, TEXT("hit")))
+		right = age < aging->ttl;
+	else if (text_equal(verdict, TEXT("stale")))
+		right = age >= aging->ttl - aging->jitter &&
+			age < aging->ttl + aging->stale + aging->stale_if_error;
+	else
+		right = from->ended >= seen->received;
+	if (!right)
+		witness_complain(witness,
+				"request %" PRIu32 " got a value of %" PRIu64 " ns as a %.*s",
+				number, age, TEXT_ARG(verdict));
+}
+
+/* Past `stale`, a value is given at once only where another can't be looked for, or was in vain a
+ * moment ago. Of that nobody needs to have seen more than the request which set it off: a flight
+ * may spend all its time in a queue. */
+static void check_haste(struct witness *witness, uint32_t number, const struct seen_run *from)
+{
+	const struct aging *aging = aging_of(witness);
+	const struct seen *seen = &witness->requests[number];
+	uint64_t spared = witness->plan->configuration.ceiling + aging->throttle + TICK_NS;
+	bool old = seen->told_at - from->ended >= aging->ttl + aging->stale;
+	bool lately = seen->asked_before > 0 && seen->told_at <= seen->asked_before + spared;
+	if (old && witness->sending == number && witness->before_clear &&
+			witness->before_may_wait && witness->before_waiting == 0 && !lately)
+		witness_complain(witness, "request %" PRIu32 " got an old value without need",
+				number);
+}
+
+/* The value will be there for as long as it is surely of use. */
+static void note_value(struct witness *witness, const struct seen *seen, uint32_t run)
+{
+	const struct aging *aging = aging_of(witness);
+	const struct seen_run *from = &witness->runs[run];
+	struct seen_value *value = &witness->values[from->key];
+	if (seen->told_at != witness_now(witness))
+		return;
+	if (value->there != run)
+		value->there_at = seen->told_at;
+	value->there = run;
+	value->there_until = from->ended + aging->ttl - aging->jitter + aging->stale +
+			     aging->stale_if_error;
+	value->let_go = seen->let_go;
+}
+
+void witness_cache_gave(struct witness *witness, uint32_t number, uint32_t run,
+		const struct wire_reply *reply)
+{
+	const struct seen *seen = &witness->requests[number];
+	const struct shape *shape = witness_shape(witness, number);
+	const struct seen_run *from = &witness->runs[run];
+	const struct seen_value *value = &witness->values[from->key];
+	if (witness_planned(witness, number)->fresh && !shape->ignores_fresh) {
+		coverage_meet(witness->coverage, MET_FRESH);
+		if (from->begun < seen->received)
+			witness_complain(witness,
+					"request %" PRIu32 " got a value that is not fresh",
+					number);
+	}
+	if (shape->kind != SHAPE_CACHE)
+		return;
+	check_age(witness, number, from, reply->cache);
+	if (seen->stale)
+		check_haste(witness, number, from);
+	if (seen->stale || text_equal(reply->cache, TEXT("hit")))
+		note_value(witness, seen, run);
+	if (value->none_at > 0 && from->begun < value->none_begun && from->ended < value->none_at &&
+			seen->told_at > value->none_at && seen->received > value->none_at)
+		witness_complain(witness,
+				"request %" PRIu32 " got a value though there was none by then",
+				number);
+}
+
+void witness_cache_unwanted(struct witness *witness, const struct seen_query *query, uint32_t key,
+		uint64_t since)
+{
+	const struct configuration *configuration = &witness->plan->configuration;
+	coverage_meet(witness->coverage, MET_REFRESH);
+	if (!configuration->refreshes || witness->draining)
+		witness_complain(witness, "work goes on for k%" PRIu32 " that nobody waits for",
+				key);
+	if (since + configuration->ceiling + TICK_NS <= witness_now(witness))
+		witness_complain(witness, "work for k%" PRIu32 " goes on past its ceiling", key);
+	if (query && query->shape == SHAPE_CACHE &&
+			++witness->background > aging_of(witness)->background)
+		witness_complain(witness, "%" PRIu32 " refreshes go on where %" PRIu64 " may",
+				witness->background, aging_of(witness)->background);
+}
+
+bool witness_cache_may_retry(const struct witness *witness)
+{
+	const struct configuration *configuration = &witness->plan->configuration;
+	bool retries = false;
+	for (size_t i = 0; i < configuration->shape_count; i++)
+		retries |= configuration->shapes[i].retries;
+	return retries && configuration->refreshes && !witness->draining;
+}
+
+/* How many wait for the key of a request to a CACHE, itself aside. */
+uint32_t witness_cache_waiters(const struct witness *witness, uint32_t number)
+{
+	const struct planned *planned = witness_planned(witness, number);
+	uint32_t count = 0;
+	for (size_t i = 0; i < witness->waiting_count; i++) {
+		const struct planned *other = witness_planned(witness, witness->waiting[i]);
+		bool fresh = other->fresh && !witness_shape(witness, number)->ignores_fresh;
+		count += witness->waiting[i] != number && other->key == planned->key &&
+			 other->shape == planned->shape && !fresh;
+	}
+	return count;
+}
