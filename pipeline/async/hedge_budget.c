@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "pipeline/async/hedge_budget.h"
+
+#define WHOLE 100 /* hundredths */
+#define KEPT  (HEDGE_BUDGET_KEPT * WHOLE)
+
+void hedge_budget_init(struct hedge_budget *budget, uint32_t percent)
+{
+	*budget = (struct hedge_budget){percent, percent > 0 ? KEPT : 0};
+}
+
+void hedge_budget_earn(struct hedge_budget *budget)
+{
+	uint32_t hundredths = budget->hundredths + budget->percent;
+	budget->hundredths = hundredths < KEPT ? hundredths : KEPT;
+}
+
+bool hedge_budget_take(struct hedge_budget *budget)
+{
+	if (budget->hundredths < WHOLE)
+		return false;
+	budget->hundredths -= WHOLE;
+	return true;
+}
