@@ -20,6 +20,34 @@ static void check_bounds(struct walk *walk, const struct option *option,
 		walk_bounds(walk, option, value, number);
 }
 
+/* A duration, or one of the words that may stand in its place. */
+static void walk_duration(struct walk *walk, const struct option *option, const struct node *node,
+		struct option_value *value)
+{
+	struct names names;
+	names_init(&names, node->text, walk->arena);
+	for (int i = 0; option->choices && option->choices[i]; i++) {
+		value->choice = i;
+		if (text_equal(text_of(option->choices[i]), node->text))
+			return;
+		names_add(&names, option->choices[i]);
+	}
+	value->choice = -1;
+	const char *expected = scalar_duration(node->text, &value->number);
+	if (!expected) {
+		check_bounds(walk, option, value, value->number);
+		return;
+	}
+	if (!option->choices) {
+		walk_expected(walk, value->name, node, expected, "");
+		return;
+	}
+	struct text either =
+			arena_format(walk->arena, "%s, or one of %s", expected, names_list(&names));
+	walk_expected(walk, value->name, node, either.data ? either.data : expected,
+			names_hint(&names));
+}
+
 static void walk_choice(struct walk *walk, const struct option *option, const struct node *node,
 		struct option_value *value)
 {
@@ -78,8 +106,8 @@ void walk_scalar(struct walk *walk, const struct option *option, const struct no
 	const char *expected = NULL;
 	switch (option->kind) {
 	case OPTION_DURATION:
-		expected = scalar_duration(node->text, &value->number);
-		break;
+		walk_duration(walk, option, node, value);
+		return;
 	case OPTION_SIZE:
 		expected = scalar_size(node->text, &value->number);
 		break;

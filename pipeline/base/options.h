@@ -20,7 +20,8 @@ struct template;
 #define OPTION_DURATION_MAX (UINT64_C(8760) * 3600 * 1000000000)
 
 enum option_kind {
-	OPTION_DURATION,  /* `number`, in nanoseconds; written with ns, us, ms, s, m or h */
+	OPTION_DURATION,  /* `number`, in nanoseconds; written with ns, us, ms, s, m or h; or, where
+			     it has `choices`, the `choice`, which is else -1 */
 	OPTION_SIZE,	  /* `number`, in bytes; written with B, KiB, MiB or GiB */
 	OPTION_NUMBER,	  /* `number`; a whole number without sign */
 	OPTION_PERCENT,	  /* `number`, of a hundred; written with % */
@@ -65,7 +66,7 @@ struct option {
 	const char *fallback;
 	uint64_t min;		    /* of a number, of a text's bytes, of a list's or map's count */
 	uint64_t max;		    /* the same; 0: no bound */
-	const char *const *choices; /* CHOICE; ends with NULL */
+	const char *const *choices; /* CHOICE, DURATION; ends with NULL */
 	const char *resource;	    /* RESOURCE: "database", "cache", "source" */
 	const struct option *table; /* MAP, NAMED */
 	const struct option_variant *variants; /* NAMED, STEPS; ends with a NULL name */
