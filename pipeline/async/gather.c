@@ -36,6 +36,8 @@ static void end(struct gather *gather, struct branch *branch, enum branch_state 
 	branch->state = state;
 	branch->ended = branch->scope.async->now;
 	gather->pending--;
+	if (gather->ended)
+		gather->ended(gather, branch);
 	scope_close(&branch->scope);
 }
 
@@ -59,6 +61,15 @@ void gather_start(struct gather *gather, uint32_t i, struct frame *frame)
 	gather->pending++;
 	if (frame_start(frame) == DONE)
 		answered(gather, branch);
+}
+
+void gather_refuse(struct gather *gather, uint32_t i, struct outcome outcome)
+{
+	struct branch *branch = &gather->branches[i];
+	assert(branch->state == BRANCH_IDLE && outcome.status != STATUS_OK);
+	branch->outcome = outcome;
+	branch->state = BRANCH_ENDED;
+	gather->idle--;
 }
 
 static struct branch *branch_of(struct gather *gather, const struct frame *child)

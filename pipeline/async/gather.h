@@ -40,6 +40,9 @@ struct branch {
 struct gather;
 typedef void (*gather_judge_fn)(struct gather *gather, struct outcome *outcome);
 
+/* Sees each branch that was asked when it is over, however it ended. */
+typedef void (*gather_ended_fn)(struct gather *gather, const struct branch *branch);
+
 struct gather {
 	struct frame *owner;
 	struct scope *scope; /* that the branches' are made in: the owner's, or one below it */
@@ -47,6 +50,7 @@ struct gather {
 	uint32_t count;
 	uint32_t needed;       /* good answers that complete it */
 	gather_judge_fn judge; /* NULL: OK is good */
+	gather_ended_fn ended; /* may be NULL */
 	bool fail_fast;	       /* it is complete as soon as not enough can end well any more */
 	uint32_t idle;	       /* not started */
 	uint32_t pending;
@@ -55,8 +59,8 @@ struct gather {
 	uint64_t wasted_ns; /* theirs, from being asked until then */
 };
 
-/* branches: count of them, the caller's memory, which this clears. scope, judge and fail_fast may
- * be set until the first is started. */
+/* branches: count of them, the caller's memory, which this clears. scope, judge, ended and
+ * fail_fast may be set until the first is started. */
 void gather_init(struct gather *gather, struct frame *owner, struct branch *branches,
 		uint32_t count, uint32_t needed);
 
@@ -69,14 +73,19 @@ struct scope *gather_scope(struct gather *gather, uint32_t i, uint64_t deadline)
 /* Starts branch i with its frame, whose parent is the owner. */
 void gather_start(struct gather *gather, uint32_t i, struct frame *frame);
 
+/* Branch i is not asked: it is ENDED with this outcome, which is not OK. */
+void gather_refuse(struct gather *gather, uint32_t i, struct outcome outcome);
+
 /* Takes note of a resume of the owner: child is a branch's frame or NULL. True if it was one of
  * this gather's. */
 bool gather_resume(struct gather *gather, struct frame *child);
 
-/* Whether enough have ended well, none is left to wait for, or waiting for the rest is in vain. */
+/* Whether enough have ended well, none is left to wait for, or waiting for the rest is in vain.
+ * Where all was cut off from above, what is not started never will be. */
 static inline bool gather_complete(const struct gather *gather)
 {
-	uint32_t left = gather->idle + gather->pending;
+	uint32_t idle = scope_cancelled(gather->scope) ? 0 : gather->idle;
+	uint32_t left = idle + gather->pending;
 	return gather->good >= gather->needed || left == 0 ||
 	       (gather->fail_fast && gather->good + left < gather->needed);
 }

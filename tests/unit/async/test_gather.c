@@ -366,6 +366,44 @@ static void test_other_children_are_not_its_own(void **state)
 	finish(0, STATUS_OK);
 }
 
+static uint32_t told;
+
+static void on_ended(struct gather *of, const struct branch *branch)
+{
+	assert_ptr_equal(of, &gather);
+	assert_int_not_equal(branch->state, BRANCH_ASKED);
+	assert_true(branch->ended >= branch->asked);
+	told |= 1U << (branch - branches);
+}
+
+static void test_each_that_was_asked_is_told_of_when_it_is_over(void **state)
+{
+	told = 0;
+	begin(1);
+	gather.ended = on_ended;
+	gather_refuse(&gather, 0, outcome_status(STATUS_UNAVAILABLE));
+	for (uint32_t i = 1; i < BRANCHES; i++) {
+		make(i, SCOPE_FOREVER);
+		gather_start(&gather, i, &works[i].frame);
+	}
+	assert_int_equal(frame_start(&owner.frame), PENDING);
+	assert_int_equal(told, 0);
+	finish(1, STATUS_OK);
+	assert_int_equal(told, (1U << BRANCHES) - 2);
+	assert_int_equal(branches[0].outcome.status, STATUS_UNAVAILABLE);
+}
+
+static void test_refused_ones_are_not_waited_for(void **state)
+{
+	begin(1);
+	for (uint32_t i = 0; i < BRANCHES; i++) {
+		assert_false(gather_complete(&gather));
+		gather_refuse(&gather, i, outcome_status(STATUS_UNAVAILABLE));
+	}
+	assert_true(gather_complete(&gather));
+	gather_close(&gather);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -387,6 +425,8 @@ int main(void)
 			TEST(test_in_a_scope_that_is_cancelled_already),
 			TEST(test_closed_by_an_owner_that_was_cut_off),
 			TEST(test_other_children_are_not_its_own),
+			TEST(test_each_that_was_asked_is_told_of_when_it_is_over),
+			TEST(test_refused_ones_are_not_waited_for),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
