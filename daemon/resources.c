@@ -12,6 +12,7 @@
 #include "pipeline/base/arena.h"
 #include "pipeline/drivers/driver.h"
 #include "pipeline/loop/loop.h"
+#include "pipeline/resources/source.h"
 
 /* How long the idle threads of a database are waited for, when it ends in the middle of a run. */
 #define IDLE_NS UINT64_C(1000000000)
@@ -67,6 +68,27 @@ static struct holding *shared(const struct build *build, const struct build *bef
 	return same && same_limits(build, before) ? holding : NULL;
 }
 
+static void on_breaker(void *user, const struct source *source)
+{
+	static const char *const events[] = {[BREAKER_CLOSED] = "source_breaker_closed",
+			[BREAKER_OPEN] = "source_breaker_open",
+			[BREAKER_HALF_OPEN] = "source_breaker_half_open"};
+	static const char *const reasons[] = {[BREAKER_CLOSED] = "it has answered",
+			[BREAKER_OPEN] = "too much has failed",
+			[BREAKER_HALF_OPEN] = "one question is let through"};
+	const struct driver_context *context = user;
+	enum breaker_state state = source->breaker.state;
+	context->event(context->user, events[state], text_of(source->name), reasons[state]);
+}
+
+static void watch_source(struct source *source, const struct option_map *map,
+		const struct driver_context *context)
+{
+	source_configure(source, map);
+	source->breaker_changed = on_breaker;
+	source->breaker_user = (void *)context;
+}
+
 static struct holding *make(
 		struct build *build, const struct driver *driver, const struct option_value *value)
 {
@@ -79,6 +101,8 @@ static struct holding *make(
 			driver->create(&build->context, value->name.data, value->map, &build->diag);
 	if (!holding->resource)
 		return NULL;
+	if (holding->resource->source)
+		watch_source(holding->resource->source, value->map, &build->context);
 	holding->maker = build;
 	build_ref(build);
 	return holding;

@@ -50,6 +50,13 @@ static void write_source(struct buffer *buffer, const struct source *source)
 			stats->up ? "true" : "false", stats->asked, stats->answered, stats->failed,
 			stats->cancelled, stats->refused, stats->lost, stats->late, stats->garbage,
 			stats->connected, stats->pending);
+	const uint64_t *quantiles = source->latency.quantiles;
+	buffer_append_format(buffer,
+			",\"us\":{\"p50\":%" PRIu64 ",\"p95\":%" PRIu64 ",\"p99\":%" PRIu64
+			"},\"breaker\":\"%s\",\"opened\":%" PRIu64 ",\"spare\":%" PRIu32,
+			quantiles[P50] / 1000, quantiles[P95] / 1000, quantiles[P99] / 1000,
+			breaker_state_name(source->breaker.state), source->breaker.opened,
+			retry_budget_tokens(&source->spare));
 }
 
 static void write_resource(struct buffer *buffer, const struct resource *resource)

@@ -56,6 +56,7 @@ static const struct option options[] = {
 				.kind = OPTION_BOOLEAN,
 				.fallback = "false",
 				.help = "whether the daemon is ready only once it was connected"},
+		SOURCE_OPTIONS,
 		{0},
 };
 

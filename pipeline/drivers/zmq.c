@@ -44,6 +44,7 @@ static const struct option options[] = {
 				.kind = OPTION_BOOLEAN,
 				.fallback = "false",
 				.help = "whether the daemon is ready only once it has answered"},
+		SOURCE_OPTIONS,
 		{0},
 };
 

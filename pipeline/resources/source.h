@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /*
- * What a fan-out asks of a quote source.
+ * What a fan-out asks of a quote source, and what it knows of how the source does.
  * The loop thread only.
  */
 #include <stdbool.h>
@@ -9,12 +9,15 @@
 #include <stdint.h>
 
 #include "pipeline/async/frame.h"
+#include "pipeline/async/retry_budget.h"
 #include "pipeline/base/json.h"
+#include "pipeline/base/options.h"
 #include "pipeline/base/template.h"
 #include "pipeline/base/text.h"
+#include "pipeline/resources/breaker.h"
+#include "pipeline/resources/latency.h"
 
 struct arena;
-struct option_map;
 struct source;
 
 /* What is kept back of the time that remains when it is handed on, for the way back. */
@@ -46,6 +49,22 @@ struct ask {
 	struct text trace;  /* absent: none */
 	const struct text *texts; /* the source's templates, filled in */
 };
+
+extern const struct option source_breaker_options[];
+
+/* What all kinds of sources may be told, for the tables of their drivers: source_configure() reads
+ * it. */
+#define SOURCE_OPTIONS                                                                             \
+	{.key = "breaker",                                                                         \
+			.kind = OPTION_MAP,                                                        \
+			.table = source_breaker_options,                                           \
+			.help = "when too much of what it is asked fails, it is left alone for a " \
+				"while"},                                                          \
+	{                                                                                          \
+		.key = "spare", .kind = OPTION_NUMBER, .fallback = "10", .max = RETRY_BUDGET_MAX,  \
+		.help = "failures after half of which it is asked nothing beyond what must be; "   \
+			"ten good answers make up for one; `0`: it is asked all the same"          \
+	}
 
 struct source_ops {
 	/* Makes an ask of ask_size bytes at `ask`. */
@@ -81,4 +100,19 @@ struct source {
 	bool without_target; /* it would mean nothing to it: asks have none */
 	bool without_body;   /* the same */
 	struct source_stats stats;
+
+	/* How it does, told by whoever asks it. Cleared, it has no breaker and spares all. */
+	struct breaker breaker;
+	struct retry_budget spare; /* for what is asked only because another failed, or is slow */
+	struct latency latency;	   /* of its answers */
+	void (*breaker_changed)(void *user, const struct source *source); /* may be NULL */
+	void *breaker_user;
 };
+
+/* By options of SOURCE_OPTIONS. */
+void source_configure(struct source *source, const struct option_map *options);
+
+/* Around each question: whether its breaker lets it pass, and how it ended. */
+enum breaker_pass source_ask(struct source *source, uint64_t now);
+void source_ended(
+		struct source *source, uint64_t now, enum breaker_pass pass, enum breaker_end end);

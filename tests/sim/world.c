@@ -54,6 +54,7 @@ static const struct option databases_options[] = {
 
 static const struct option source_options[] = {
 		{.key = "stubborn", .kind = OPTION_BOOLEAN, .fallback = "false"},
+		SOURCE_OPTIONS,
 		{.key = "url", .kind = OPTION_TEMPLATE},
 		{.key = "header", .kind = OPTION_TEMPLATE},
 		{.key = NULL},
@@ -210,6 +211,8 @@ static void init_source(struct world *world, struct scripted_source *source, con
 		scripted_source_with_header(source, option_get(map, "header")->template);
 	if (map && option_get(map, "url")->given)
 		scripted_source_by_url(source, option_get(map, "url")->template);
+	if (map)
+		source_configure(&source->source, map);
 	source->watch = world->watch;
 }
 

@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The health of a source, alike for sources of every kind: whoever asks says how it ended.
+ */
+#include "pipeline/resources/source.h"
+
+const struct option source_breaker_options[] = {
+		{.key = "failures",
+				.kind = OPTION_PERCENT,
+				.fallback = "10%",
+				.min = 1,
+				.help = "how much of what was asked must have failed"},
+		{.key = "of",
+				.kind = OPTION_NUMBER,
+				.fallback = "100",
+				.max = 1000000,
+				.help = "so many must have ended; `0`: it never opens"},
+		{.key = "within",
+				.kind = OPTION_DURATION,
+				.fallback = "30s",
+				.min = 10000000,
+				.max = OPTION_DURATION_MAX,
+				.help = "what ended before is forgotten"},
+		{.key = "open",
+				.kind = OPTION_DURATION,
+				.fallback = "5s",
+				.min = 1000000,
+				.max = OPTION_DURATION_MAX,
+				.help = "how long it is left alone before one is let through"},
+		{.key = NULL},
+};
+
+void source_configure(struct source *source, const struct option_map *options)
+{
+	const struct option_map *map = option_get(options, "breaker")->map;
+	struct breaker_settings settings = {
+			.failures = (uint32_t)option_number(map, "failures"),
+			.of = (uint32_t)option_number(map, "of"),
+			.within = option_number(map, "within"),
+			.open = option_number(map, "open"),
+	};
+	breaker_init(&source->breaker, &settings);
+	retry_budget_init(&source->spare, (uint32_t)option_number(options, "spare"));
+}
+
+static void tell(struct source *source, enum breaker_state before)
+{
+	if (source->breaker.state != before && source->breaker_changed)
+		source->breaker_changed(source->breaker_user, source);
+}
+
+enum breaker_pass source_ask(struct source *source, uint64_t now)
+{
+	enum breaker_state before = source->breaker.state;
+	enum breaker_pass pass = breaker_ask(&source->breaker, now);
+	tell(source, before);
+	return pass;
+}
+
+void source_ended(struct source *source, uint64_t now, enum breaker_pass pass, enum breaker_end end)
+{
+	enum breaker_state before = source->breaker.state;
+	if (end == BREAKER_GOOD)
+		retry_budget_succeeded(&source->spare);
+	else if (end == BREAKER_FAILED)
+		retry_budget_failed(&source->spare);
+	breaker_ended(&source->breaker, now, pass, end);
+	tell(source, before);
+}
