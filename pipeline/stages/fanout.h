@@ -5,12 +5,14 @@
  * until enough have answered. It answers then; who was not needed any more is cancelled at once and
  * ends on its own.
  *
- * fanout.c asks; fanout_each.c takes `each` apart; fanout_best.c tells which answer is the best;
- * fanout_reply.c makes one outcome of what came; fanout_parts.c gives it piece by piece, where it
- * is wanted so; fanout_asks.c tells what became of each ask.
+ * fanout_compile.c reads the options; fanout.c starts and ends; fanout_each.c takes `each` apart;
+ * fanout_branch.c asks, in the order that fanout_hedge.c wants; fanout_best.c tells which answer is
+ * the best; fanout_reply.c makes one outcome of what came; fanout_parts.c gives it piece by piece,
+ * where it is wanted so; fanout_asks.c tells what became of each ask.
  */
 #include "pipeline/async/causes.h"
 #include "pipeline/async/gather.h"
+#include "pipeline/async/hedge_budget.h"
 #include "pipeline/stages/question.h"
 #include "pipeline/stages/stage.h"
 
@@ -30,6 +32,20 @@ struct best {
 	bool highest;
 };
 
+/* When the next source is asked, and how often it was. */
+struct hedge {
+	bool on;      /* else all are asked at once */
+	int quantile; /* of the latency of the source that was asked last; -1: `after` */
+	uint64_t after;
+	uint64_t min;
+	uint64_t max;
+	uint32_t samples; /* that make a quantile believable */
+	struct hedge_budget budget;
+	uint64_t sent;
+	uint64_t won;
+	uint64_t refused;
+};
+
 struct fanout {
 	struct stage stage;
 	struct fanout_source *sources;
@@ -45,16 +61,33 @@ struct fanout {
 	bool fail_fast;
 	uint32_t ahead; /* parts that may be asked for before one is read */
 	struct best best;
+	struct hedge hedge;
+	uint64_t asked;
+	uint64_t passed_by; /* sources that might not be asked */
+};
+
+/* How a branch was asked. */
+struct attempt {
+	bool timed;	/* its limit is `timeout`, and not the time that the request has */
+	bool trial;	/* of its source's breaker */
+	bool hedge;	/* because others had taken long */
+	bool overtaken; /* a hedge was sent while it was waited for */
 };
 
 /* What is asked of all sources together: everything, or one element. */
 struct group {
 	struct gather gather;
 	struct value element;
-	struct text name;    /* the element's, as a JSON string; absent without `each` */
-	struct arena *arena; /* of what is asked and answered: the run's, or its own */
-	uint64_t limit;	     /* of its branches */
-	bool timed;	     /* the limit is `timeout`, and not the margin before the deadline */
+	struct text name;	  /* the element's, as a JSON string; absent without `each` */
+	struct arena *arena;	  /* of what is asked and answered: the run's, or its own */
+	struct attempt *attempts; /* of its branches */
+	uint64_t limit;		  /* of them all, `timeout` aside */
+	uint32_t next;		  /* the source whose turn it is */
+	uint32_t started;	  /* questions, */
+	uint32_t wanted;	  /* and how many there should be by now */
+	uint32_t waited_for;	  /* that many had been started when `wait` began */
+	struct hedge_wait *wait;  /* NULL: it waits for no hedge */
+	bool hedging;		  /* what is asked next is a hedge */
 	bool closed;
 	struct portion *portion; /* in parts: its own memory; NULL: it has none */
 };
@@ -73,9 +106,13 @@ extern const struct stage_type fanout_type;
 /* fanout_each.c: a group for each different element. False: the frame's outcome says why not. */
 bool fanout_spread(struct fanout_frame *frame);
 
+/* fanout_compile.c */
+struct compiler;
+void fanout_compile(
+		struct compiler *compiler, struct stage *stage, const struct option_map *options);
+
 /* fanout_best.c */
 extern const struct option fanout_best_options[];
-struct compiler;
 void fanout_best_compile(
 		struct compiler *compiler, struct best *best, const struct option_value *option);
 /* A gather_judge_fn: an answer without the number that is looked for becomes a bad one. */
@@ -88,11 +125,33 @@ const struct branch *fanout_best_branch(
 void fanout_asks(const struct stage_frame *frame, ask_visit_fn visit, void *user);
 
 /* fanout.c */
+void fanout_close_group(struct fanout_frame *self, struct group *group);
+
+/* fanout_branch.c */
 /* What a group needs before it is asked for, in arena. False: the frame's outcome says why not. */
 bool fanout_lay_branches(struct fanout_frame *self, struct group *group, struct arena *arena);
-/* False: the frame's outcome says why not all could be asked. */
+/* Asks until enough is asked or the group is complete: with `any`, a source that answers at once
+ * spares the others. False: the frame's outcome says why not all could be asked. */
 bool fanout_ask_group(struct fanout_frame *self, struct group *group);
-void fanout_close_group(struct fanout_frame *self, struct group *group);
+/* Takes note of a resume. True: it was for this group, and fanout_ask_more() has to follow. */
+bool fanout_resume_group(struct group *group, struct frame *child);
+/* The same as fanout_ask_group(), for what is wanted since. */
+bool fanout_ask_more(struct fanout_frame *self, struct group *group);
+/* Passes by the sources, from the next on, whose breakers are open. */
+void fanout_pass_open(struct fanout_frame *self, struct group *group);
+/* Whether a branch's limit was its own. */
+bool fanout_timed(const struct group *group, const struct branch *branch);
+
+/* fanout_hedge.c */
+extern const struct option fanout_hedge_options[];
+void fanout_hedge_compile(struct compiler *compiler, struct fanout *fanout,
+		const struct option_value *option);
+/* Begins to wait, where something was asked since it last did. False: memory is out. */
+bool fanout_hedge_wait(struct fanout_frame *self, struct group *group);
+void fanout_hedge_stop(struct group *group);
+/* Whether child is the group's wait. A hedge may be wanted then. */
+bool fanout_hedge_resume(struct group *group, const struct frame *child);
+void fanout_write_stats(const struct stage *stage, struct buffer *buffer);
 
 /* fanout_reply.c */
 /* The outcome of all groups, each closed. */

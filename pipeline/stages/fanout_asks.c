@@ -42,7 +42,7 @@ static void visit_group(const struct fanout_frame *self, const struct group *gro
 	const struct fanout *fanout = container_of(self->base.stage, struct fanout, stage);
 	for (uint32_t i = 0; i < group->gather.count; i++) {
 		const struct branch *branch = &group->gather.branches[i];
-		if (branch->state == BRANCH_IDLE)
+		if (!branch->frame) /* it was never asked */
 			continue;
 		const struct ask_told told = {
 				.source = fanout->sources[i].name,

@@ -364,7 +364,7 @@ static enum progress wind_down(struct fanout_frame *self, struct frame *child)
 {
 	for (uint32_t i = 0; i < self->parts->begun; i++) {
 		struct group *group = &self->groups[i];
-		if (!group->portion || group->closed || !gather_resume(&group->gather, child) ||
+		if (!group->portion || group->closed || !fanout_resume_group(group, child) ||
 				!gather_complete(&group->gather))
 			continue;
 		fanout_close_group(self, group);
@@ -387,9 +387,9 @@ enum progress fanout_parts_resume(struct fanout_frame *self, struct frame *child
 	}
 	for (uint32_t i = 0; i < parts->begun && child != &parts->room.frame; i++) {
 		struct group *group = &self->groups[i];
-		if (group->closed || !gather_resume(&group->gather, child))
+		if (group->closed || !fanout_resume_group(group, child))
 			continue;
-		if (!serve(self, group))
+		if (!fanout_ask_more(self, group) || !serve(self, group))
 			return end(self);
 		if (child)
 			break;

@@ -24,7 +24,7 @@ static struct outcome branch_failure(const struct group *group, const struct bra
 	bool late = branch->state == BRANCH_EXPIRED ||
 		    (branch->state == BRANCH_ENDED &&
 				    branch->outcome.status == STATUS_DEADLINE_EXCEEDED);
-	if (late && group->timed)
+	if (late && fanout_timed(group, branch))
 		return outcome_timeout(arena, source->stage, TEXT("timed out"));
 	if (branch->state == BRANCH_ENDED)
 		return outcome_at_stage(arena, branch->outcome, source->stage);

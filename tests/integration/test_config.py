@@ -100,8 +100,6 @@ def test_what_is_not_in_this_version(stack):
         (LISTEN + "databases: {d: {postgres: host}}\n" + PIPELINE, '2:17: error: "postgres" is not in this version'),
         (LISTEN + "caches: {c: {redis: host}}\n" + rest, '2:14: error: "redis" is not in this version'),
         (LISTEN + "sources: {s: {http: host}}\n" + rest, '2:15: error: "http" is not in this version'),
-        (LISTEN + "pipelines:\n  p:\n    steps:\n    - fanout: {to: [a], hedge: 5ms}\n",
-         '5:25: error: "hedge" is not in this version'),
     ])
 
 

@@ -320,8 +320,29 @@ static void test_resources(void **state)
 					"\"fail_fast\" and \"on_error: partial\" contradict each "
 					"other: one ends at the first error, the other answers in "
 					"spite of it\n"},
-			{P "    - fanout: {to: north, @hedge: 20ms}\n",
-					"\"hedge\" is not in this version\n"},
+			{P "    - fanout: {to: [north, south], wait: any, hedge: @p96}\n",
+					"\"after\": expected a duration such as 250ms (ns, us, ms, "
+					"s, m "
+					"or h), or one of p50, p75, p90, p95, p99, not \"p96\"; "
+					"did "
+					"you mean \"p90\"?\n"},
+			{P "    - fanout: {to: [north, south], hedge: @20ms}\n",
+					"\"hedge\" needs \"wait: any\" or a number below that of "
+					"the sources: all are asked as it is\n"},
+			{P "    - fanout: {to: [north, south], wait: 2, hedge: @20ms}\n",
+					"\"hedge\" needs \"wait: any\" or a number below that of "
+					"the sources: all are asked as it is\n"},
+			{P "    - fanout: {to: north, wait: any, hedge: @20ms}\n",
+					"\"hedge\" needs \"wait: any\" or a number below that of "
+					"the sources: all are asked as it is\n"},
+			{P "    - fanout: {to: [north, south], wait: any, hedge: {after: 5ms, max: "
+			   "@7ms}}\n",
+					"\"min\" and \"max\" hold a quantile such as p95; "
+					"\"after\" "
+					"is a duration of its own\n"},
+			{P "    - fanout: {to: [north, south], wait: any, hedge: {after: p95, min: "
+			   "@200ms}}\n",
+					"\"min\" is longer than \"max\"\n"},
 			END,
 	};
 	static const struct written warned[] = {
@@ -330,6 +351,7 @@ static void test_resources(void **state)
 					"\"ledger\": what is over waits inside it\n"},
 			{P "    - lookup: {in: catalog, query: SELECT 1, concurrency: 4}\n", ""},
 			{P "    - fanout: {to: [north, south], wait: 2, body: {}}\n", ""},
+			{P "    - fanout: {to: [north, south], wait: any, hedge: p95}\n", ""},
 			END,
 	};
 	refused(bad);
