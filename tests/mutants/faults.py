@@ -188,7 +188,7 @@ FAULTS = [
     # Fan-outs.
     ("the first to end counts as good", "pipeline/async/gather.c",
      "	if (branch->outcome.status == STATUS_OK)\n		gather->good++;", "	gather->good++;"),
-    ("one answer less is enough", "pipeline/stages/fanout.c",
+    ("one answer less is enough", "pipeline/stages/fanout_compile.c",
      "		fanout->needed = (uint32_t)wait->number;", "		fanout->needed = (uint32_t)wait->number / 2 + 1;"),
     ("the worst answer is the best", "pipeline/stages/fanout_best.c",
      "number > best_number : number < best_number;", "number < best_number : number > best_number;"),
