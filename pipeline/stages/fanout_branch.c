@@ -42,10 +42,12 @@ static enum breaker_end told_by(const struct branch *branch, const struct attemp
 		return attempt->timed ? BREAKER_FAILED : BREAKER_CANCELLED;
 	if (branch->state != BRANCH_ENDED)
 		return BREAKER_CANCELLED;
-	enum status status = branch->frame->outcome.status;
-	if (status == STATUS_DEADLINE_EXCEEDED)
+	const struct outcome *outcome = &branch->frame->outcome;
+	if (outcome->status == STATUS_DEADLINE_EXCEEDED)
 		return attempt->timed ? BREAKER_FAILED : BREAKER_CANCELLED;
-	return ends[status];
+	if (outcome->status == STATUS_RESOURCE_EXHAUSTED && !outcome->fault)
+		return BREAKER_CANCELLED; /* no memory for its answer */
+	return ends[outcome->status];
 }
 
 /* Whether it tells how long the source takes: one that was given up for taking long took at least

@@ -73,11 +73,16 @@ bool fanout_hedge_wait(struct fanout_frame *self, struct group *group)
 	return true;
 }
 
+/* With less than this left a source is not even asked: see struct ask. */
+#define LEAST_NS (SOURCE_MARGIN_NS + UINT64_C(1000000))
+
 /* Whether the next source would mostly answer too late. */
 static bool too_late(const struct fanout *fanout, const struct group *group, uint64_t now)
 {
 	const struct latency *latency = &fanout->sources[group->next].question.source->latency;
 	uint64_t left = group->limit > now ? group->limit - now : 0;
+	if (left < LEAST_NS)
+		return true;
 	return latency->known >= fanout->hedge.samples && left < latency->quantiles[P50];
 }
 

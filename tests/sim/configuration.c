@@ -55,6 +55,26 @@ static void write_resources(struct writer *writer)
 			writer_one_in(writer, 2) ? "true" : "false");
 }
 
+/* The RETRY asks north, and each of its attempts must be seen, so that has no breaker. */
+static void write_sources(struct writer *writer)
+{
+	static const char *const names[] = {"south", "east", "west"};
+	static const uint64_t failures[] = {1, 10, 50, 100};
+	static const uint64_t of[] = {0, 1, 3, 10, 100};
+	static const uint64_t withins[] = {10, 100, 1000, 30000};
+	static const uint64_t opens[] = {1, 5, 20, 100};
+	static const uint64_t spares[] = {0, 0, 1, 3, 10};
+	buffer_append(writer->yaml, TEXT("sources: {north: {breaker: {of: 0}, spare: 0}"));
+	for (size_t i = 0; i < COUNT(names); i++)
+		buffer_append_format(writer->yaml,
+				",\n  %s: {breaker: {failures: %" PRIu64 "%%, of: %" PRIu64
+				", within: %" PRIu64 "ms, open: %" PRIu64 "ms}, spare: %" PRIu64
+				"}",
+				names[i], PICK(writer, failures), PICK(writer, of),
+				PICK(writer, withins), PICK(writer, opens), PICK(writer, spares));
+	buffer_append(writer->yaml, TEXT("}\n"));
+}
+
 static void write_lookup_alone(struct writer *writer)
 {
 	static const uint32_t queues[] = {0, 1, 3, 10, 100, 1000, 1000, 1000};
@@ -122,6 +142,7 @@ static void (*const writers[])(struct writer *writer) = {
 		[SHAPE_GATE] = write_gate,
 		[SHAPE_RETRY] = write_retry,
 		[SHAPE_BOARD] = write_board,
+		[SHAPE_HEDGE] = writer_hedged,
 		[SHAPE_TREE] = write_tree,
 };
 
@@ -152,6 +173,7 @@ void configuration_init(struct configuration *configuration, struct random *rand
 			.yaml = &configuration->yaml};
 	write_limits(&writer);
 	write_resources(&writer);
+	write_sources(&writer);
 	writer_feeds(&writer);
 	buffer_append(&configuration->yaml, TEXT("pipelines:\n"));
 	for (enum shape_kind kind = 0; kind < SHAPE_TREE; kind++)

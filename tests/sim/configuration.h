@@ -17,7 +17,7 @@
 /* LOOKUP: one lookup and nothing else, so that what becomes of each request can be foretold.
  * CACHE: a cache above one lookup. RACE: one fan-out. GATE: a lookup, and another under a
  * condition. RETRY: one source, asked again when it fails. BOARD: all answers of a fan-out, for
- * each element. TREE: any stages. */
+ * each element. HEDGE: sources that are asked one after another. TREE: any stages. */
 enum shape_kind {
 	SHAPE_LOOKUP,
 	SHAPE_CACHE,
@@ -25,6 +25,7 @@ enum shape_kind {
 	SHAPE_GATE,
 	SHAPE_RETRY,
 	SHAPE_BOARD,
+	SHAPE_HEDGE,
 	SHAPE_TREE
 };
 
@@ -75,6 +76,20 @@ struct aging {
 
 #define BACKGROUND_MANY 1000 /* more than a history can have */
 
+/* Whom a HEDGE asks, in this order, and when the next. */
+struct hedging {
+	uint32_t to[4]; /* north, south, east, west */
+	uint32_t sources;
+	uint32_t needed;
+	bool fixed; /* else by that quantile */
+	uint32_t quantile;
+	uint64_t after;
+	uint64_t min;
+	uint64_t max;
+	uint32_t samples;
+	uint32_t budget;
+};
+
 /* A pipeline, and all that it calls. */
 struct shape {
 	char name[8];
@@ -94,6 +109,7 @@ struct shape {
 	struct race race;	  /* of a RACE; of a TREE the latest that was written */
 	struct gate gate;	  /* likewise */
 	struct retrying retrying; /* likewise */
+	struct hedging hedging;	  /* likewise */
 	uint64_t codel_target;	  /* of a LOOKUP; 0: what waits long is not shed */
 	uint64_t codel_interval;
 	bool retries; /* it may wait though nothing goes on */

@@ -57,6 +57,7 @@ void writer_race(struct writer *writer, const char *body);
 void writer_fanout(struct writer *writer, bool in_miss);
 /* All answers for each element, so that it is known how many there are. */
 void writer_board(struct writer *writer);
+void writer_hedged(struct writer *writer);
 
 /* configuration_feeds.c */
 void writer_feeds(struct writer *writer);

@@ -40,6 +40,8 @@ static const char *const names[] = {
 		[MET_REFRESH] = "jobs that nobody waited for",
 		[MET_FRESH] = "fresh values for who wanted one",
 		[MET_PURGE] = "purges",
+		[MET_HEDGE] = "hedges",
+		[MET_BREAKER] = "breakers that opened",
 };
 
 static const enum met endings[] = {
@@ -66,6 +68,8 @@ static const enum met endings[] = {
 		MET_REFRESH,
 		MET_FRESH,
 		MET_PURGE,
+		MET_HEDGE,
+		MET_BREAKER,
 };
 
 #define ENDING_COUNT ((int)(sizeof(endings) / sizeof(endings[0])))

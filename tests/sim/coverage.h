@@ -39,6 +39,8 @@ enum met {
 	MET_REFRESH,
 	MET_FRESH,
 	MET_PURGE,
+	MET_HEDGE,
+	MET_BREAKER,
 	MET_KINDS
 };
 

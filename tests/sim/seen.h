@@ -37,6 +37,43 @@ struct seen_parts {
 	bool exact;	/* all that came is to be given */
 };
 
+/* Of a HEDGE. */
+struct seen_hedge {
+	uint32_t asked;
+	uint32_t next;	    /* the place of the first source that may still be asked */
+	uint32_t good;	    /* answers; with enough of them it may wait for its client to read */
+	uint32_t failed;    /* in whose place no other was asked yet */
+	uint64_t failed_at; /* the latest */
+	uint64_t due;	    /* when a hedge may be sent */
+	uint64_t both_at;   /* it was due when one was asked for an error: at that moment */
+	bool met;	    /* it has been looked at since */
+};
+
+/* Of all of them. */
+struct seen_hedging {
+	uint64_t requests;
+	uint64_t sent;
+	uint64_t sure; /* hundredths of a hedge that the budget has at least */
+};
+
+#define FAILURES_KEPT 256
+
+struct seen_failures {
+	uint64_t count;
+	uint64_t at[FAILURES_KEPT]; /* the latest */
+};
+
+/* Of a source. */
+struct seen_source {
+	int state;	    /* of its breaker */
+	uint64_t opened_at; /* and not because its trial was cancelled */
+	uint64_t opened;
+	uint64_t trials; /* since its breaker changed */
+	uint64_t good_at;
+	struct seen_failures sure;
+	struct seen_failures possible; /* those too that may have been cut off from above */
+};
+
 /* What has become of one request of the plan. */
 struct seen {
 	enum seen_state state;
@@ -58,6 +95,7 @@ struct seen {
 	uint32_t attempts;  /* of a RETRY */
 	uint64_t failed_at; /* its latest attempt has failed, so that it may be tried again; 0: not
 			       so */
+	struct seen_hedge hedge;
 	bool in_flight;
 	bool drained;	       /* it was read in a drain */
 	bool held;	       /* its reply waits in the outbox */

@@ -56,6 +56,7 @@ void witness_begin(struct witness *witness)
 #ifndef NDEBUG
 	memcpy(witness->live_at_first, live_counts, sizeof(live_counts));
 #endif
+	witness_breaker_begin(witness);
 }
 
 uint32_t witness_waiter(const struct witness *witness, uint32_t key)
@@ -78,6 +79,7 @@ static void check_waiting(struct witness *witness)
 					number);
 		witness_race_waits(witness, number);
 		witness_retry_waits(witness, number);
+		witness_hedge_waits(witness, number);
 		if (!witness_shape(witness, number)->retries &&
 				!witness_stream_waits(witness, number) &&
 				!witness_may_hope(witness, witness_planned(witness, number)->key))
@@ -103,6 +105,7 @@ void witness_check(struct witness *witness)
 	witness_check_outboxes(witness);
 	witness_check_work(witness);
 	witness_check_permits(witness);
+	witness_breaker_check(witness);
 	witness_check_rest(witness);
 	coverage_meet(witness->coverage, MET_STEP);
 }

@@ -43,6 +43,8 @@ struct witness {
 	uint64_t successes;	/* what ended well there; */
 	uint64_t naps;		/* failures after which there was time for another attempt, */
 	uint64_t slept_through; /* and those of them where it was waited until the deadline */
+	struct seen_hedging hedging;
+	struct seen_source sources[4];
 	struct seen_feeds feeds;
 	uint64_t missing_at[PLAN_KEYS]; /* when a flight last found that there is none */
 	struct seen_value values[PLAN_KEYS];

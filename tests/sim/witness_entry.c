@@ -95,6 +95,7 @@ void witness_before_send(struct witness *witness, uint32_t number, uint32_t peer
 						  ? witness->waiting_of_shape[planned->shape]
 						  : 0;
 	witness->before_queued = witness->before_waiting - (query ? query->live : 0);
+	witness_hedge_begins(witness, number);
 	coverage_meet(witness->coverage, MET_REQUEST);
 	witness_cache_sent(witness, number);
 	witness->sending = number;

@@ -148,6 +148,21 @@ void witness_cache_unwanted(struct witness *witness, const struct seen_query *qu
 bool witness_cache_may_retry(const struct witness *witness);
 uint32_t witness_cache_waiters(const struct witness *witness, uint32_t number);
 
+/* witness_hedge.c: sources that are asked one after another. */
+void witness_hedge_begins(struct witness *witness, uint32_t number);
+void witness_hedge_asked(struct witness *witness, uint32_t number, const struct source *source);
+void witness_hedge_answered(struct witness *witness, uint32_t number, bool good);
+/* It still waits. */
+void witness_hedge_waits(struct witness *witness, uint32_t number);
+
+/* witness_breaker.c: sources that are left alone. */
+void witness_breaker_begin(struct witness *witness);
+void witness_breaker_asked(struct witness *witness, const struct source *source);
+void witness_breaker_answered(
+		struct witness *witness, const struct scripted_ask *ask, enum status status);
+void witness_breaker_cancelled(struct witness *witness, const struct scripted_ask *ask);
+void witness_breaker_check(struct witness *witness);
+
 /* witness_gate.c: what runs under a condition. */
 void witness_gate_started(struct witness *witness, const struct scripted_job *job, uint32_t run,
 		uint32_t number);

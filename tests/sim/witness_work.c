@@ -196,7 +196,9 @@ uint32_t witness_ask_started(struct witness *witness, const struct scripted_ask 
 		witness_race_asked(witness, request);
 		witness_retry_asked(witness, request);
 		witness_stream_asked(witness, request);
+		witness_hedge_asked(witness, request, ask->ask.source);
 	}
+	witness_breaker_asked(witness, ask->ask.source);
 	return add_run(witness, key, request);
 }
 
@@ -221,6 +223,7 @@ void witness_ask_cancelled(struct witness *witness, const struct scripted_ask *a
 	witness->live_of_key[key_of_ask(ask)]--;
 	if (request != NOBODY)
 		witness_stream_answered(witness, request, false);
+	witness_breaker_cancelled(witness, ask);
 }
 
 static void note_end(struct witness *witness, uint32_t run, enum status status)
@@ -257,11 +260,13 @@ void witness_ask_ends(struct witness *witness, const struct scripted_ask *ask, u
 	note_end(witness, run, status);
 	if (odd) /* where its run is looked for, it is a bad answer */
 		witness->given[key_of_ask(ask)] |= 1U << STATUS_INTERNAL;
+	witness_breaker_answered(witness, ask, status);
 	if (request == NOBODY)
 		return;
 	witness_race_answered(witness, request, run, status == STATUS_OK, odd);
 	witness_retry_answered(witness, request, status);
 	witness_stream_answered(witness, request, status == STATUS_OK);
+	witness_hedge_answered(witness, request, status == STATUS_OK);
 }
 
 /* query NULL: it is an ask. */

@@ -1,0 +1,139 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Breakers, held against what their sources were seen to do: none opens without failures enough,
+ * none is asked while it is open, one question is let through when its time is over, and how that
+ * ends decides. Counted is what may have been a failure, and what must have been one.
+ */
+#include <inttypes.h>
+#include <stdlib.h>
+
+#include "pipeline/async/scope.h"
+#include "tests/sim/witness_parts.h"
+
+static struct seen_source *seen_of(struct witness *witness, const struct source *source)
+{
+	struct world *world = &witness->harness->world;
+	const struct scripted_source *const sources[] = {
+			&world->north, &world->south, &world->east, &world->west};
+	size_t i = 0;
+	while (&sources[i]->source != source)
+		i++;
+	return &witness->sources[i];
+}
+
+static uint64_t count_since(const struct seen_failures *failures, uint64_t since)
+{
+	uint64_t count = 0;
+	uint64_t kept = failures->count < FAILURES_KEPT ? failures->count : FAILURES_KEPT;
+	for (uint64_t i = 0; i < kept; i++)
+		count += failures->at[i] >= since;
+	return count;
+}
+
+static void add(struct seen_failures *failures, uint64_t now)
+{
+	failures->at[failures->count++ % FAILURES_KEPT] = now;
+}
+
+static uint64_t before(uint64_t now, uint64_t duration)
+{
+	return now > duration ? now - duration : 0;
+}
+
+static void on_open(struct witness *witness, struct seen_source *seen, const struct source *source)
+{
+	const struct breaker *breaker = &source->breaker;
+	uint64_t now = witness_now(witness);
+	uint64_t least = ((uint64_t)breaker->settings.of * breaker->settings.failures + 99) / 100;
+	bool reopened = breaker->opened == seen->opened; /* its trial was cancelled */
+	if (least > FAILURES_KEPT)
+		least = FAILURES_KEPT;
+	if (seen->state == BREAKER_CLOSED &&
+			count_since(&seen->possible, before(now, breaker->settings.within)) < least)
+		witness_complain(witness, "%s is left alone with too few failures", source->name);
+	if (seen->state == BREAKER_HALF_OPEN && !reopened && count_since(&seen->possible, now) == 0)
+		witness_complain(witness, "%s is left alone, and its trial did not fail",
+				source->name);
+	if (!reopened)
+		seen->opened_at = now;
+	seen->opened = breaker->opened;
+	coverage_meet(witness->coverage, MET_BREAKER);
+}
+
+static void on_changed(void *user, const struct source *source)
+{
+	struct witness *witness = user;
+	struct seen_source *seen = seen_of(witness, source);
+	enum breaker_state state = source->breaker.state;
+	uint64_t now = witness_now(witness);
+	if (state == BREAKER_OPEN)
+		on_open(witness, seen, source);
+	if (state == BREAKER_HALF_OPEN && now < seen->opened_at + source->breaker.settings.open)
+		witness_complain(witness, "%s is tried too early", source->name);
+	if (state == BREAKER_CLOSED && seen->good_at != now)
+		witness_complain(witness, "%s is asked again, and has not answered", source->name);
+	seen->state = state;
+	seen->trials = 0;
+}
+
+void witness_breaker_begin(struct witness *witness)
+{
+	struct world *world = &witness->harness->world;
+	struct scripted_source *const sources[] = {
+			&world->north, &world->south, &world->east, &world->west};
+	for (size_t i = 0; i < 4; i++) {
+		sources[i]->source.breaker_changed = on_changed;
+		sources[i]->source.breaker_user = witness;
+	}
+}
+
+void witness_breaker_asked(struct witness *witness, const struct source *source)
+{
+	struct seen_source *seen = seen_of(witness, source);
+	if (source->breaker.state == BREAKER_OPEN)
+		witness_complain(witness, "%s is asked while its breaker is open", source->name);
+	if (source->breaker.state == BREAKER_HALF_OPEN && ++seen->trials > 1)
+		witness_complain(witness, "%s is tried by more than one", source->name);
+}
+
+/* An answer at the very moment of its limit is late. */
+void witness_breaker_answered(
+		struct witness *witness, const struct scripted_ask *ask, enum status status)
+{
+	struct seen_source *seen = seen_of(witness, ask->ask.source);
+	uint64_t now = witness_now(witness);
+	bool failed = status == STATUS_UNAVAILABLE || status == STATUS_RESOURCE_EXHAUSTED ||
+		      status == STATUS_INTERNAL;
+	if (failed)
+		add(&seen->sure, now);
+	else
+		seen->good_at = now;
+	if (failed || now >= ask->ask.frame.scope->deadline)
+		add(&seen->possible, now);
+}
+
+void witness_breaker_cancelled(struct witness *witness, const struct scripted_ask *ask)
+{
+	if (ask->cancelled == TIMEOUT)
+		add(&seen_of(witness, ask->ask.source)->possible, witness_now(witness));
+}
+
+/* With three times as many failures as it needs, and nothing else seen for twice as long. */
+void witness_breaker_check(struct witness *witness)
+{
+	struct world *world = &witness->harness->world;
+	struct scripted_source *const sources[] = {
+			&world->north, &world->south, &world->east, &world->west};
+	for (size_t i = 0; i < 4; i++) {
+		const struct breaker *breaker = &sources[i]->source.breaker;
+		const struct seen_source *seen = &witness->sources[i];
+		uint64_t of = breaker->settings.of, within = breaker->settings.within;
+		uint64_t now = witness_now(witness);
+		if (of == 0 || of * 3 > FAILURES_KEPT || breaker->state != BREAKER_CLOSED ||
+				seen->good_at >= before(now, 2 * within))
+			continue;
+		if (count_since(&seen->sure, before(now, within / 2)) > of * 3)
+			witness_complain(witness, "%s fails, and is not left alone",
+					sources[i]->source.name);
+	}
+}
