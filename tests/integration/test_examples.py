@@ -23,7 +23,7 @@ def check(path):
 def test_the_examples(stack):
     examples = sorted((CONF / "examples").iterdir())
     equal([path.name for path in examples],
-          ["demo.yaml", "edge.yaml", "outlier.yaml", "product.yaml", "race.yaml", "smallest.yaml", "streaming.yaml"])
+          ["demo.yaml", "edge.yaml", "hedged.yaml", "outlier.yaml", "product.yaml", "race.yaml", "smallest.yaml", "streaming.yaml"])
     for path in examples:
         if path.name != "race.yaml" or knows_http(SLUICED):
             check(path)

@@ -40,6 +40,7 @@ static const struct json_limits limits = {.bytes = 1 << 20, .depth = 32, .values
 struct quotes {
 	struct settings settings;
 	struct random random;
+	struct random pace; /* of its own, so that it leaves the other draws as they are */
 	struct hash_key price_key;
 	void *socket;
 	struct answers answers;
@@ -56,9 +57,9 @@ static uint64_t now_ns(void)
 }
 
 /* Whether this time is one of the share of all. */
-static bool happens(struct quotes *quotes, double share)
+static bool happens(struct random *random, double share)
 {
-	return (double)(random_next(&quotes->random) >> 11) * 0x1p-53 < share;
+	return (double)(random_next(random) >> 11) * 0x1p-53 < share;
 }
 
 static void give(struct quotes *quotes, struct answer *answer)
@@ -111,12 +112,14 @@ static void draw_fate(struct quotes *quotes, struct answer *answer)
 {
 	const struct settings *settings = &quotes->settings;
 	uint64_t jitter_ns = random_below(&quotes->random, settings->jitter_ms * NS_PER_MS + 1);
-	bool fails = happens(quotes, settings->fail);
-	bool hangs = happens(quotes, settings->hang);
-	bool garbage = happens(quotes, settings->garbage);
-	bool twice = happens(quotes, settings->twice);
-	answer->due_ns = hangs ? ANSWER_NEVER
-			       : answer->asked_ns + settings->latency_ms * NS_PER_MS + jitter_ns;
+	bool fails = happens(&quotes->random, settings->fail);
+	bool hangs = happens(&quotes->random, settings->hang);
+	bool garbage = happens(&quotes->random, settings->garbage);
+	bool twice = happens(&quotes->random, settings->twice);
+	uint64_t takes_ns = settings->latency_ms * NS_PER_MS + jitter_ns;
+	if (happens(&quotes->pace, settings->slow))
+		takes_ns *= settings->slower;
+	answer->due_ns = hangs ? ANSWER_NEVER : answer->asked_ns + takes_ns;
 	answer->times = twice ? 2 : 1;
 	if (fails || garbage)
 		buffer_clear(&answer->body);
@@ -277,6 +280,7 @@ static int run(struct quotes *quotes, int signals)
 	answers_init(&quotes->answers);
 	random_init(&quotes->random, quotes->settings.seed);
 	random_hash_key(&quotes->random, &quotes->price_key);
+	random_init(&quotes->pace, quotes->settings.seed + 1);
 	int code = bind_and_tell(quotes);
 	if (code == 0)
 		serve(quotes, signals);

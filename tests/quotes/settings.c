@@ -11,7 +11,8 @@
 
 #include "pipeline/base/text.h"
 
-#define MS_MAX 3600000
+#define MS_MAX	   3600000
+#define SLOWER_MAX 1000
 
 static const char help[] =
 		"quotes: a quote source to try sluice with\n"
@@ -21,6 +22,8 @@ static const char help[] =
 		"  --name NAME       what it calls itself (quotes)\n"
 		"  --latency MS      how long an answer takes (0)\n"
 		"  --jitter MS       and up to how much longer (0)\n"
+		"  --slow SHARE      of quotes, from 0 to 1, that take longer\n"
+		"  --slower N        so many times (10)\n"
 		"  --fail SHARE      of quotes, from 0 to 1, that are answered UNAVAILABLE\n"
 		"  --hang SHARE      that are never answered\n"
 		"  --garbage SHARE   whose body is no JSON\n"
@@ -29,13 +32,29 @@ static const char help[] =
 		"  --seed N          fixes its prices and its moods (1)\n"
 		"  --help\n";
 
-enum { BIND = 1, NAME, LATENCY, JITTER, FAIL, HANG, GARBAGE, TWICE, IGNORE_CANCEL, SEED, HELP };
+enum {
+	BIND = 1,
+	NAME,
+	LATENCY,
+	JITTER,
+	SLOW,
+	SLOWER,
+	FAIL,
+	HANG,
+	GARBAGE,
+	TWICE,
+	IGNORE_CANCEL,
+	SEED,
+	HELP
+};
 
 static const struct option options[] = {
 		{"bind", required_argument, NULL, BIND},
 		{"name", required_argument, NULL, NAME},
 		{"latency", required_argument, NULL, LATENCY},
 		{"jitter", required_argument, NULL, JITTER},
+		{"slow", required_argument, NULL, SLOW},
+		{"slower", required_argument, NULL, SLOWER},
 		{"fail", required_argument, NULL, FAIL},
 		{"hang", required_argument, NULL, HANG},
 		{"garbage", required_argument, NULL, GARBAGE},
@@ -72,6 +91,11 @@ static bool read_option(struct settings *settings, int option, const char *argum
 		return read_ms(argument, &settings->latency_ms);
 	case JITTER:
 		return read_ms(argument, &settings->jitter_ms);
+	case SLOW:
+		return read_share(argument, &settings->slow);
+	case SLOWER:
+		return text_to_u64(text_of(argument), &settings->slower) &&
+		       settings->slower <= SLOWER_MAX;
 	case FAIL:
 		return read_share(argument, &settings->fail);
 	case HANG:
@@ -90,7 +114,8 @@ static bool read_option(struct settings *settings, int option, const char *argum
 
 bool settings_read(struct settings *settings, int argc, char **argv, int *ret_code)
 {
-	*settings = (struct settings){.bind = "tcp://127.0.0.1:6001", .name = "quotes", .seed = 1};
+	*settings = (struct settings){
+			.bind = "tcp://127.0.0.1:6001", .name = "quotes", .slower = 10, .seed = 1};
 	*ret_code = 2;
 	int option, index;
 	while ((option = getopt_long(argc, argv, "", options, &index)) != -1) {

@@ -11,6 +11,8 @@ struct settings {
 	const char *name;
 	uint64_t latency_ms;
 	uint64_t jitter_ms; /* up to this much more than the latency */
+	double slow;	    /* the share of quotes, from 0 to 1, that take */
+	uint64_t slower;    /* so many times as long */
 	double fail;	    /* the shares of quotes, from 0 to 1 */
 	double hang;
 	double garbage;

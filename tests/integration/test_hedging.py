@@ -1,0 +1,133 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+"""Sources that are asked one after another, and sources that are left alone because they fail."""
+import pathlib
+import re
+import sys
+
+from quotes import Quotes, Wire
+from sluice import Client, Feed, Sluiced
+import tap
+from tap import equal
+
+SLUICED, QUOTES = sys.argv[1:]
+EXAMPLES = pathlib.Path(__file__).parents[2] / "conf/examples"
+APPLE = {"symbol": "AAPL"}
+BUDGET = 60000
+
+PIPELINES = """
+limits: {deadline: 60s, max_deadline: 60s}
+pipelines:
+  hedged:
+    takes: {symbol: string}
+    steps: [{fanout: {to: [north, south], wait: any, hedge: {after: 20ms, budget: 100%}}}]
+  alone:
+    takes: {symbol: string}
+    steps: [{fanout: {to: north}}]
+"""
+
+
+def quotes(stack, name, *options):
+    source = Quotes(stack, QUOTES, "--name", name, *options)
+    return source, Wire(stack, source.endpoint)
+
+
+def over(stack, options="", **endpoints):
+    """A daemon over these sources, once they are connected; options: more of north's."""
+    text = "sources:\n"
+    for name, endpoint in endpoints.items():
+        text += f"  {name}: {{zmq: '{endpoint}'{options if name == 'north' else ''}}}\n"
+    daemon = Sluiced(stack, SLUICED, text + PIPELINES)
+    feed = Feed(stack, daemon, "daemon.")
+    feed.stats(lambda stats: all(stats["sources"][name]["up"] for name in endpoints))
+    return daemon, feed
+
+
+def count(feed, pipeline, **expected):
+    """Waits until a fan-out has counted that."""
+    def holds(stats):
+        counted = stats["pipelines"][pipeline]["stages"][f"{pipeline}/1.fanout"]
+        return {name: counted[name] for name in expected} == expected
+    feed.stats(holds)
+
+
+def test_a_source_that_hangs_is_hedged(stack):
+    north, at_north = quotes(stack, "north", "--hang", "1")
+    south, at_south = quotes(stack, "south")
+    daemon, feed = over(stack, north=north.endpoint, south=south.endpoint)
+    client = Client(stack, daemon)
+    for _ in range(5):
+        reply = client.call("hedged", APPLE, budget=BUDGET)
+        equal((reply.status, reply.body["source"]), ("OK", "south"))
+    count(feed, "hedged", asked=10, hedges=5, hedges_won=5, hedges_refused=0, passed_by=0)
+    equal((at_north.stats()["asked"], at_south.stats()["asked"]), (5, 5))
+
+
+def test_slow_answers_are_hedged(stack):
+    """Half of north's take a minute."""
+    north, _ = quotes(stack, "north", "--slow", "0.5", "--slower", "60", "--latency", "1000")
+    south, at_south = quotes(stack, "south")
+    daemon, feed = over(stack, north=north.endpoint, south=south.endpoint)
+    client = Client(stack, daemon)
+    for _ in range(3):
+        equal(client.call("hedged", APPLE, budget=BUDGET).body["source"], "south")
+    stats = feed.stats(lambda stats: stats["sources"]["north"]["pending"] == 0)
+    equal(stats["sources"]["north"]["cancelled"], 3)
+    equal(at_south.stats()["asked"], 3)
+
+
+def test_a_source_that_fails_needs_no_hedge(stack):
+    north, _ = quotes(stack, "north", "--fail", "1")
+    south, _ = quotes(stack, "south")
+    daemon, feed = over(stack, north=north.endpoint, south=south.endpoint)
+    equal(Client(stack, daemon).call("hedged", APPLE, budget=BUDGET).body["source"], "south")
+    count(feed, "hedged", asked=2, hedges_won=0)
+
+
+def test_a_source_that_fails_is_left_alone(stack):
+    north, at_north = quotes(stack, "north", "--fail", "1")
+    south, _ = quotes(stack, "south")
+    daemon, feed = over(stack, ", breaker: {failures: 50%, of: 4, within: 1h, open: 1h}", north=north.endpoint,
+                        south=south.endpoint)
+    client = Client(stack, daemon)
+    for _ in range(4):
+        equal(client.call("alone", APPLE, budget=BUDGET).status, "UNAVAILABLE")
+    equal(feed.wait_for("daemon.source_breaker_open")["name"], "north")
+    reply = client.call("alone", APPLE, budget=BUDGET)
+    equal((reply.status, reply.body["causes"][0]["error"]),
+          ("UNAVAILABLE", "left alone for a while, because it failed too often"))
+    equal(client.call("hedged", APPLE, budget=BUDGET).body["source"], "south")
+    equal(at_north.stats()["asked"], 4)
+    stats = feed.stats(lambda stats: stats["sources"]["north"]["breaker"] == "open")
+    equal((stats["sources"]["north"]["opened"], stats["sources"]["south"]["breaker"]), (1, "closed"))
+    count(feed, "alone", asked=4, passed_by=1)
+
+
+def test_one_question_is_let_through(stack):
+    """One in two of north's answers fails, so in the end it opens, and a trial closes it."""
+    north, _ = quotes(stack, "north", "--fail", "0.5")
+    daemon, feed = over(stack, ", breaker: {failures: 1%, of: 1, within: 1h, open: 1ms}", north=north.endpoint,
+                        south=north.endpoint)
+    client = Client(stack, daemon)
+    for _ in range(40):
+        client.call("alone", APPLE, budget=BUDGET)
+    for event in ("open", "half_open", "closed"):
+        equal(feed.wait_for(f"daemon.source_breaker_{event}")["name"], "north")
+
+
+def test_the_example(stack):
+    text = (EXAMPLES / "hedged.yaml").read_text()
+    text = re.sub(r"^(listen|telemetry):.*\n", "", text, flags=re.M)
+    for port, options in (("6001", ["--hang", "1"]), ("6002", []), ("6003", [])):
+        text = text.replace(f"tcp://127.0.0.1:{port}", quotes(stack, f"at {port}", *options)[0].endpoint)
+    daemon = Sluiced(stack, SLUICED, text)
+    feed = Feed(stack, daemon)
+    feed.stats(lambda stats: all(stats["sources"][name]["up"] for name in ("north", "south", "east")))
+    client = Client(stack, daemon)
+    equal(client.call("quote", APPLE).body["source"], "at 6002")
+    equal(sorted(client.call("agreed", APPLE).body), ["east", "south"])
+    count(feed, "quote", hedges=1, hedges_won=1)
+
+
+tap.run([test_a_source_that_hangs_is_hedged, test_slow_answers_are_hedged, test_a_source_that_fails_needs_no_hedge,
+         test_a_source_that_fails_is_left_alone, test_one_question_is_let_through, test_the_example])
