@@ -48,8 +48,7 @@ static void write_resources(struct writer *writer)
 	buffer_append_format(writer->yaml,
 			"caches: {hot: {memory: %" PRIu64 "B}, cold: {memory: %" PRIu64 "B}}\n"
 			"databases: {catalog: {connections: 6, stubborn: %s}, "
-			"ledger: {connections: 6, stubborn: %s}}\n"
-			"sources: {north: {header: \"/${k}\"}}\n",
+			"ledger: {connections: 6, stubborn: %s}}\n",
 			PICK(writer, sizes), PICK(writer, sizes),
 			writer_one_in(writer, 2) ? "true" : "false",
 			writer_one_in(writer, 2) ? "true" : "false");
@@ -64,7 +63,8 @@ static void write_sources(struct writer *writer)
 	static const uint64_t withins[] = {10, 100, 1000, 30000};
 	static const uint64_t opens[] = {1, 5, 20, 100};
 	static const uint64_t spares[] = {0, 0, 1, 3, 10};
-	buffer_append(writer->yaml, TEXT("sources: {north: {breaker: {of: 0}, spare: 0}"));
+	buffer_append(writer->yaml,
+			TEXT("sources: {north: {header: \"/${k}\", breaker: {of: 0}, spare: 0}"));
 	for (size_t i = 0; i < COUNT(names); i++)
 		buffer_append_format(writer->yaml,
 				",\n  %s: {breaker: {failures: %" PRIu64 "%%, of: %" PRIu64
