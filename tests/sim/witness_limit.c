@@ -10,11 +10,11 @@
 #define SAMPLES_MIN 10
 
 /* Those that never waited are counted too, though nothing is learned from them: the engine knows of
- * no more than these. */
+ * no more than these. One that ends at its very deadline may have run to its end. */
 void witness_limit_ended(struct witness *witness, const struct record *record)
 {
-	witness->samples += record->reason == REASON_NONE &&
-			    record->status != STATUS_RESOURCE_EXHAUSTED;
+	bool over = record->reason == REASON_NONE || record->reason == DEADLINE;
+	witness->samples += over && record->status != STATUS_RESOURCE_EXHAUSTED;
 }
 
 static void check_step(struct witness *witness, uint64_t limit)
