@@ -98,7 +98,13 @@ static void write_cache(struct writer *writer)
 static void write_race(struct writer *writer)
 {
 	buffer_append_char(writer->yaml, '[');
-	writer_race(writer, "body: {k: \"${k}\", n: \"${n}\"}");
+	bool each = writer_one_in(writer, 3);
+	writer_race(writer,
+			each ? "each: {s: \"${l}\"}, body: {k: \"${k}\", n: \"${n}\", s: \"${s}\"}"
+			     : "body: {k: \"${k}\", n: \"${n}\"}");
+	writer->shape->race.each = each;
+	if (writer_one_in(writer, 4))
+		writer_race_timeout(writer);
 	buffer_append(writer->yaml, TEXT("}}]"));
 }
 

@@ -33,11 +33,18 @@ enum shape_kind {
 #define TREES_MAX     5
 #define SHAPES_MAX    (SHAPES_SIMPLE + TREES_MAX)
 
-/* What a fan-out waits for. */
+#define SOURCES	   4
+#define GROUPS_MAX 3 /* elements that l may have */
+
+extern const char *const configuration_sources[SOURCES];
+
+/* What a fan-out asks, and waits for. */
 struct race {
 	uint32_t sources;
 	uint32_t needed;
-	bool any; /* and it gives one value */
+	uint64_t timeout; /* 0: none of its own */
+	bool each;	  /* of a RACE: it asks for every element of l */
+	bool any;	  /* and it gives one value */
 	bool fail_fast;
 	bool partial;
 	bool lowest; /* the best is given, by its run */

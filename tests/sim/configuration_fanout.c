@@ -4,17 +4,17 @@
  */
 #include "tests/sim/configuration_writer.h"
 
-static const char *const source_names[] = {"north", "south", "east", "west"};
+const char *const configuration_sources[SOURCES] = {"north", "south", "east", "west"};
 
 static uint64_t write_sources(struct writer *writer)
 {
 	uint64_t count = 0;
 	uint64_t chosen = 1 + random_below(writer->random, 15);
 	buffer_append(writer->yaml, TEXT("to: ["));
-	for (size_t i = 0; i < COUNT(source_names); i++) {
+	for (size_t i = 0; i < SOURCES; i++) {
 		if (chosen >> i & 1)
 			buffer_append_format(writer->yaml, "%s%s", count++ > 0 ? ", " : "",
-					source_names[i]);
+					configuration_sources[i]);
 	}
 	buffer_append_char(writer->yaml, ']');
 	return count;
@@ -106,7 +106,8 @@ void writer_hedged(struct writer *writer)
 		uint32_t chosen = hedging->to[other];
 		hedging->to[other] = hedging->to[i];
 		hedging->to[i] = chosen;
-		buffer_append_format(writer->yaml, "%s%s", i > 0 ? ", " : "", source_names[chosen]);
+		buffer_append_format(writer->yaml, "%s%s", i > 0 ? ", " : "",
+				configuration_sources[chosen]);
 	}
 	buffer_append_format(writer->yaml, "], wait: %" PRIu32 ", hedge: ", hedging->needed);
 	write_hedge(writer, hedging);
@@ -114,15 +115,20 @@ void writer_hedged(struct writer *writer)
 	writer->shape->asks = true;
 }
 
+void writer_race_timeout(struct writer *writer)
+{
+	uint64_t timeout = writer_timeout_ms(writer);
+	buffer_append_format(writer->yaml, ", timeout: %" PRIu64 "ms", timeout);
+	writer->shape->race.timeout = timeout * WORLD_MS;
+	writer->shape->limits_time = true;
+}
+
 void writer_fanout(struct writer *writer, bool in_miss)
 {
 	const char *body = in_miss ? "body: {k: \"${k}\"}" : "body: {k: \"${k}\", n: \"${n}\"}";
 	writer_race(writer, writer_one_in(writer, 3) ? "each: {s: \"${l}\"}" : body);
-	if (writer_one_in(writer, 3)) {
-		buffer_append_format(writer->yaml, ", timeout: %" PRIu64 "ms",
-				writer_timeout_ms(writer));
-		writer->shape->limits_time = true;
-	}
+	if (writer_one_in(writer, 3))
+		writer_race_timeout(writer);
 	struct race *race = &writer->shape->race;
 	struct hedging unseen = {0};
 	if (race->needed < race->sources && writer_one_in(writer, 2)) {

@@ -54,6 +54,7 @@ void writer_retry_head(struct writer *writer);
 /* configuration_fanout.c */
 /* Up to options that follow the body. */
 void writer_race(struct writer *writer, const char *body);
+void writer_race_timeout(struct writer *writer);
 void writer_fanout(struct writer *writer, bool in_miss);
 /* All answers for each element, so that it is known how many there are. */
 void writer_board(struct writer *writer);

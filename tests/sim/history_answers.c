@@ -5,7 +5,8 @@
 #include "tests/sim/history_parts.h"
 
 #include <inttypes.h>
-#include <stdio.h>
+
+#include "tests/sim/answer.h"
 
 #define FAILURE "it failed" /* its text is borrowed for longer than a row */
 
@@ -58,18 +59,17 @@ static void end_ask(struct history *history, const struct appointment *appointme
 			ending.garbled ? STATUS_INTERNAL : ending.status, ending.odd);
 	if (ending.garbled)
 		text = "{\"garbled";
-	if (ending.odd)
-		text = "{\"odd\":[]}";
 	scripted_ask_end(ask, ending.status, ending.status == STATUS_OK ? text : FAILURE);
 }
 
 static void keep(struct history *history, struct appointment appointment)
 {
 	struct ending ending = plan_ending(history->plan, appointment.resource, appointment.number);
-	char text[64];
+	char text[ANSWER_MAX];
 	history->latest_key = history->witness.runs[appointment.run].key;
-	(void)snprintf(text, sizeof(text), "{\"k\":\"k%" PRIu32 "\",\"run\":%" PRIu32 "}",
-			history->latest_key, appointment.run);
+	struct answer answer = {.key = history->latest_key, .run = appointment.run};
+	answer.odd = ending.odd && appointment.resource >= 2;
+	answer_write(text, &answer);
 	if (appointment.resource < 2)
 		end_job(history, &appointment, ending, text);
 	else

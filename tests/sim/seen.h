@@ -8,10 +8,33 @@
 #include <stdint.h>
 
 #include "pipeline/wire/status.h"
+#include "tests/sim/configuration.h"
 
 struct query;
 
 #define NOBODY UINT32_MAX
+
+/* One source of a fan-out. UNASKED -> RUNS -> GOOD or BAD, or it RUNS until it is not wanted. */
+enum branch_progress { BRANCH_UNASKED, BRANCH_RUNS, BRANCH_GOOD, BRANCH_BAD };
+
+struct seen_branch {
+	enum branch_progress state;
+	enum status status;
+	uint32_t run;
+	bool odd;
+};
+
+/* Of a request for a RACE, until it was decided. */
+struct seen_race {
+	uint32_t asked;
+	uint64_t asked_at;
+	bool staggered; /* not all at one time */
+	uint64_t limit; /* when those that have not answered are given up, */
+	bool timed;	/* by the fan-out's own timeout */
+	bool known;	/* how it must end, and what it gives, */
+	bool expired;	/* and it was at the limit or past it then */
+	struct seen_branch branches[GROUPS_MAX][SOURCES];
+};
 
 /* UNSEEN -> WAITING, or at once -> TOLD (its end was told, its reply has not left) -> LEFT. */
 enum seen_state { UNSEEN, WAITING, TOLD, LEFT };
@@ -87,15 +110,12 @@ struct seen {
 	uint64_t told;	  /* its place among all ends */
 	uint64_t told_at;
 	enum status status;
-	uint32_t asked; /* of a RACE: sources, */
-	uint32_t good;	/* their answers until it was decided, */
-	uint32_t bad;
-	uint32_t best;	    /* and the run of the best */
 	uint64_t arrived;   /* when */
 	uint32_t attempts;  /* of a RETRY */
 	uint64_t failed_at; /* its latest attempt has failed, so that it may be tried again; 0: not
 			       so */
 	struct seen_hedge hedge;
+	struct seen_race race;
 	bool in_flight;
 	bool drained;	       /* it was read in a drain */
 	bool held;	       /* its reply waits in the outbox */

@@ -9,6 +9,7 @@
  * in seen.h.
  */
 #include "pipeline/wire/wire.h"
+#include "tests/sim/answer.h"
 #include "tests/sim/witness.h"
 
 struct wire_reply;
@@ -69,6 +70,8 @@ uint64_t witness_count_in_flight(const struct witness *witness, uint32_t peer);
 void witness_check_outboxes(struct witness *witness);
 
 /* witness_work.c */
+/* Which element of l it asks for; 0 where it asks for none. */
+uint32_t witness_element_of_ask(const struct scripted_ask *ask);
 /* The query that a LOOKUP or CACHE pipeline runs; NULL until it has run. */
 const struct seen_query *witness_query_of(const struct witness *witness, uint32_t shape);
 /* How many values the caches hold at most. */
@@ -80,15 +83,24 @@ bool witness_may_hope(const struct witness *witness, uint32_t key);
 void witness_check_work(struct witness *witness);
 
 /* witness_race.c: fan-outs of which all is known. */
-void witness_race_asked(struct witness *witness, uint32_t number);
-void witness_race_answered(
-		struct witness *witness, uint32_t number, uint32_t run, bool good, bool odd);
+/* NULL: it is no RACE. */
+const struct race *witness_race_of(const struct witness *witness, uint32_t number);
+/* How many elements it asks for. */
+uint32_t witness_race_groups(const struct witness *witness, uint32_t number);
+/* How a source that gave no good answer failed. STATUS_OK: it has not. */
+enum status witness_race_failure(const struct seen_race *race, const struct seen_branch *branch);
+/* common, with the failures of a group that has not enough good answers. */
+enum status witness_race_group_status(const struct race *race, const struct seen_race *seen,
+		uint32_t group, enum status common);
+void witness_race_asked(struct witness *witness, const struct scripted_ask *ask, uint32_t number);
+void witness_race_answered(struct witness *witness, const struct scripted_ask *ask, uint32_t number,
+		struct seen_branch answer);
 /* It has ended of itself. */
 void witness_race_ended(struct witness *witness, uint32_t number);
 /* It still waits. */
 void witness_race_waits(struct witness *witness, uint32_t number);
-/* It has given a value of that run. */
-void witness_race_gave(struct witness *witness, uint32_t number, uint32_t run);
+/* witness_race_body.c: its reply is taken. */
+void witness_race_replied(struct witness *witness, uint32_t number, const struct wire_reply *reply);
 
 /* witness_limit.c: how many may be in flight. */
 void witness_limit_ended(struct witness *witness, const struct record *record);

@@ -1,93 +1,203 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A pipeline that is one fan-out: from the answers it can be told in which step it must end, and
- * how. Not where a source was not even asked, because no time was left, and not where a partial
- * answer is made of what came before the deadline's margin.
+ * A pipeline that is one fan-out: from the answers it can be told in which step it must end, how,
+ * and what it gives, to the byte. Not where a source was not even asked, because no time was left.
  */
 #include <inttypes.h>
+#include <string.h>
 
+#include "pipeline/resources/source.h"
 #include "tests/sim/witness_parts.h"
-
-#define MARGIN (3 * WORLD_MS)
-
-/* NULL: it is no race, or not one that can be foretold now. */
-static const struct race *race_of(const struct witness *witness, uint32_t number)
-{
-	const struct plan *plan = witness->plan;
-	const struct seen *seen = &witness->requests[number];
-	uint32_t shape = plan->requests[number].shape;
-	if (shape >= plan->configuration.shape_count ||
-			plan->configuration.shapes[shape].kind != SHAPE_RACE)
-		return NULL;
-	const struct race *race = &plan->configuration.shapes[shape].race;
-	bool at_margin = witness->harness->world.async.now + MARGIN >= seen->deadline;
-	if (seen->asked < race->sources || (race->partial && at_margin))
-		return NULL;
-	return race;
-}
 
 enum decision { OPEN, WON, FAILED };
 
-static enum decision decide(const struct race *race, const struct seen *seen)
+/* NULL: it is no race. */
+const struct race *witness_race_of(const struct witness *witness, uint32_t number)
 {
-	uint32_t left = race->sources - seen->good - seen->bad;
-	if (seen->good >= race->needed)
+	const struct shape *shape = witness_shape(witness, number);
+	return shape && shape->kind == SHAPE_RACE ? &shape->race : NULL;
+}
+
+uint32_t witness_race_groups(const struct witness *witness, uint32_t number)
+{
+	const struct race *race = witness_race_of(witness, number);
+	return race->each ? witness_planned(witness, number)->key % 4 : 1;
+}
+
+/* Whether all that it asks has been asked, at one time. */
+static bool is_known(const struct witness *witness, uint32_t number)
+{
+	const struct race *race = witness_race_of(witness, number);
+	const struct seen_race *seen = &witness->requests[number].race;
+	return race && !seen->staggered &&
+	       seen->asked == race->sources * witness_race_groups(witness, number);
+}
+
+static struct seen_branch *branch_of(
+		struct witness *witness, uint32_t number, const struct scripted_ask *ask)
+{
+	struct seen_race *race = &witness->requests[number].race;
+	uint32_t source = 0;
+	while (strcmp(configuration_sources[source], ask->ask.source->name) != 0)
+		source++;
+	return &race->branches[witness_element_of_ask(ask)][source];
+}
+
+/* When a source is as good as bad, though it has not answered. */
+static uint64_t limit_of(const struct race *race, uint64_t deadline, uint64_t now)
+{
+	uint64_t limit = race->partial ? deadline - SOURCE_MARGIN_NS : deadline;
+	return race->timeout && now + race->timeout < limit ? now + race->timeout : limit;
+}
+
+void witness_race_asked(struct witness *witness, const struct scripted_ask *ask, uint32_t number)
+{
+	const struct race *race = witness_race_of(witness, number);
+	struct seen *seen = &witness->requests[number];
+	uint64_t now = witness_now(witness);
+	if (!race)
+		return;
+	/* Those of a client that does not read may be asked one after the other. */
+	seen->race.staggered |= seen->race.asked > 0 && seen->race.asked_at != now;
+	seen->race.asked_at = now;
+	seen->race.asked++;
+	seen->race.limit = limit_of(race, seen->deadline, now);
+	seen->race.timed = race->timeout && seen->race.limit == now + race->timeout;
+	branch_of(witness, number, ask)->state = BRANCH_RUNS;
+}
+
+static enum decision decide_group(
+		const struct race *race, const struct seen_branch *branches, bool expired)
+{
+	uint32_t good = 0, left = 0;
+	for (int i = 0; i < SOURCES; i++) {
+		good += branches[i].state == BRANCH_GOOD;
+		left += branches[i].state == BRANCH_RUNS && !expired;
+	}
+	if (good >= race->needed)
 		return WON;
 	if (left == 0)
-		return race->partial && seen->good > 0 ? WON : FAILED;
-	return race->fail_fast && seen->good + left < race->needed ? FAILED : OPEN;
+		return race->partial && good > 0 ? WON : FAILED;
+	return race->fail_fast && good + left < race->needed ? FAILED : OPEN;
 }
 
-void witness_race_asked(struct witness *witness, uint32_t number)
+/* now: what has not answered by then and is at its limit never will. */
+static enum decision decide(const struct witness *witness, uint32_t number, uint64_t now)
 {
-	witness->requests[number].asked++;
-}
-
-void witness_race_answered(
-		struct witness *witness, uint32_t number, uint32_t run, bool good, bool odd)
-{
-	const struct race *race = race_of(witness, number);
-	struct seen *seen = &witness->requests[number];
-	if (!race || decide(race, seen) != OPEN)
-		return;
-	if (!good || (odd && (race->lowest || race->highest))) {
-		seen->bad++;
-		return;
+	const struct race *race = witness_race_of(witness, number);
+	const struct seen_race *seen = &witness->requests[number].race;
+	uint32_t groups = witness_race_groups(witness, number);
+	uint32_t open = 0, failed = 0;
+	for (uint32_t i = 0; i < groups; i++) {
+		enum decision decision = decide_group(race, seen->branches[i], now >= seen->limit);
+		if (decision == FAILED && race->fail_fast)
+			return FAILED;
+		open += decision == OPEN;
+		failed += decision == FAILED;
 	}
-	bool better = race->lowest ? run < seen->best : run > seen->best;
-	if (seen->good++ == 0 || better)
-		seen->best = run;
+	if (open > 0)
+		return OPEN;
+	return failed > 0 && (!race->partial || failed == groups) ? FAILED : WON;
+}
+
+void witness_race_answered(struct witness *witness, const struct scripted_ask *ask, uint32_t number,
+		struct seen_branch answer)
+{
+	const struct race *race = witness_race_of(witness, number);
+	uint64_t now = witness_now(witness);
+	if (!race || decide(witness, number, now) != OPEN)
+		return;
+	struct seen_branch *branch = branch_of(witness, number, ask);
+	if (decide_group(race, witness->requests[number].race.branches[witness_element_of_ask(ask)],
+			    false) != OPEN)
+		return;
+	*branch = answer;
+	if (answer.odd && (race->lowest || race->highest))
+		branch->status = STATUS_INTERNAL;
+	branch->state = branch->status == STATUS_OK ? BRANCH_GOOD : BRANCH_BAD;
+}
+
+/* How one that has not given a good answer failed. STATUS_OK: it was not wanted any more. */
+enum status witness_race_failure(const struct seen_race *race, const struct seen_branch *branch)
+{
+	if (branch->state == BRANCH_BAD)
+		return branch->status;
+	if (branch->state != BRANCH_RUNS || !race->expired)
+		return STATUS_OK;
+	return race->timed ? STATUS_UNAVAILABLE : STATUS_DEADLINE_EXCEEDED;
+}
+
+enum status witness_race_group_status(const struct race *race, const struct seen_race *seen,
+		uint32_t group, enum status common)
+{
+	uint32_t good = 0;
+	for (int i = 0; i < SOURCES; i++)
+		good += seen->branches[group][i].state == BRANCH_GOOD;
+	if (good >= race->needed)
+		return common;
+	for (int i = 0; i < SOURCES; i++) {
+		enum status status = witness_race_failure(seen, &seen->branches[group][i]);
+		if (status != STATUS_OK)
+			common = common == STATUS_OK || common == status ? status
+									 : STATUS_UNAVAILABLE;
+	}
+	return common;
+}
+
+/* The common status of all causes; UNAVAILABLE where they differ. */
+static enum status status_of(const struct witness *witness, uint32_t number)
+{
+	const struct race *race = witness_race_of(witness, number);
+	enum status common = STATUS_OK;
+	for (uint32_t i = 0; i < witness_race_groups(witness, number); i++)
+		common = witness_race_group_status(
+				race, &witness->requests[number].race, i, common);
+	return common;
+}
+
+static uint32_t count_good(const struct seen *seen)
+{
+	uint32_t good = 0;
+	for (int group = 0; group < GROUPS_MAX; group++) {
+		for (int i = 0; i < SOURCES; i++)
+			good += seen->race.branches[group][i].state == BRANCH_GOOD;
+	}
+	return good;
 }
 
 void witness_race_ended(struct witness *witness, uint32_t number)
 {
-	const struct race *race = race_of(witness, number);
+	const struct race *race = witness_race_of(witness, number);
 	struct seen *seen = &witness->requests[number];
-	if (!race || seen->status == STATUS_DEADLINE_EXCEEDED)
+	uint64_t now = witness_now(witness);
+	if (!is_known(witness, number) || now >= seen->deadline ||
+			seen->status == STATUS_RESOURCE_EXHAUSTED)
 		return;
-	enum decision decision = decide(race, seen);
+	/* One that waits for its client to read may end later than it was decided. */
+	if (witness_planned(witness, number)->stream && now >= seen->race.limit)
+		return;
+	seen->race.known = true;
 	seen->parts.exact = !race->any && !race->lowest && !race->highest;
-	seen->parts.came = seen->good;
+	seen->parts.came = count_good(seen);
+	seen->race.expired = now >= seen->race.limit;
+	enum decision decision = decide(witness, number, now);
 	if (decision != (seen->status == STATUS_OK ? WON : FAILED))
-		witness_complain(witness,
-				"request %" PRIu32 " ends %s with %" PRIu32 " good and %" PRIu32
-				" bad of %" PRIu32 " answers",
-				number, status_text(seen->status).data, seen->good, seen->bad,
-				race->sources);
+		witness_complain(witness, "request %" PRIu32 " ends %s, but its answers say %s",
+				number, status_text(seen->status).data,
+				decision == OPEN  ? "nothing yet"
+				: decision == WON ? "it is won"
+						  : "it has failed");
+	else if (decision == FAILED && seen->status != status_of(witness, number))
+		witness_complain(witness, "request %" PRIu32 " ends %s where its causes are %s",
+				number, status_text(seen->status).data,
+				status_text(status_of(witness, number)).data);
 }
 
 void witness_race_waits(struct witness *witness, uint32_t number)
 {
-	const struct race *race = race_of(witness, number);
-	if (race && decide(race, &witness->requests[number]) != OPEN &&
+	if (is_known(witness, number) &&
+			decide(witness, number, witness_now(witness) - TICK_NS) != OPEN &&
 			!witness_stream_waits(witness, number))
 		witness_complain(witness, "request %" PRIu32 " goes on, though it is decided",
 				number);
-}
-
-void witness_race_gave(struct witness *witness, uint32_t number, uint32_t run)
-{
-	const struct race *race = race_of(witness, number);
-	if (race && (race->lowest || race->highest) && run != witness->requests[number].best)
-		witness_complain(witness, "request %" PRIu32 " did not get the best", number);
 }

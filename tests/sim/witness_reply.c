@@ -104,7 +104,6 @@ void witness_check_body(struct witness *witness, uint32_t number, const struct w
 		uint32_t run = (uint32_t)strtoul(at, NULL, 10);
 		check_value(witness, number, run);
 		witness_cache_gave(witness, number, run, reply);
-		witness_race_gave(witness, number, run);
 		witness_gate_gave(witness, number, run);
 	}
 }
@@ -132,6 +131,7 @@ void witness_replied(struct witness *witness, uint32_t peer, struct text envelop
 	if (reply.status == STATUS_OK)
 		witness_check_body(witness, number, &reply);
 	witness_stream_ended(witness, number, &reply);
+	witness_race_replied(witness, number, &reply);
 	if (reply.status == STATUS_RESOURCE_EXHAUSTED)
 		witness_shed_refused(witness, number, reply.body);
 	if (reply.status == STATUS_RESOURCE_EXHAUSTED && reply.retry_ms == 0)

@@ -51,6 +51,14 @@ static uint32_t request_of_ask(const struct scripted_ask *ask)
 	return number_of(ask->ask.body, "n", 0) - 1;
 }
 
+uint32_t witness_element_of_ask(const struct scripted_ask *ask)
+{
+	struct text body = ask->ask.body;
+	const char *name = body.data ? memmem(body.data, body.size, "\"s\":\"k", 6) : NULL;
+	const char *dot = name ? memchr(name, '.', body.size - (size_t)(name - body.data)) : NULL;
+	return dot ? (uint32_t)strtoul(dot + 1, NULL, 10) : 0;
+}
+
 static uint32_t add_run(struct witness *witness, uint32_t key, uint32_t request)
 {
 	if (witness->sending != NOBODY && witness->before_clear && !witness->before_may_wait)
@@ -193,7 +201,7 @@ uint32_t witness_ask_started(struct witness *witness, const struct scripted_ask 
 	check_own_text(witness, ask);
 	witness->live_of_key[key]++;
 	if (request != NOBODY) {
-		witness_race_asked(witness, request);
+		witness_race_asked(witness, ask, request);
 		witness_retry_asked(witness, request);
 		witness_stream_asked(witness, request);
 		witness_hedge_asked(witness, request, ask->ask.source);
@@ -263,7 +271,8 @@ void witness_ask_ends(struct witness *witness, const struct scripted_ask *ask, u
 	witness_breaker_answered(witness, ask, status);
 	if (request == NOBODY)
 		return;
-	witness_race_answered(witness, request, run, status == STATUS_OK, odd);
+	witness_race_answered(witness, ask, request,
+			(struct seen_branch){.status = status, .run = run, .odd = odd});
 	witness_retry_answered(witness, request, status);
 	witness_stream_answered(witness, request, status == STATUS_OK);
 	witness_hedge_answered(witness, request, status == STATUS_OK);

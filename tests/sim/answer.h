@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/*
+ * What jobs and asks answer: a value that says for which key it is and which run gave it; or an odd
+ * one, which says neither.
+ */
+#include <stdbool.h>
+#include <stdint.h>
+
+#define ANSWER_MAX 64
+
+struct answer {
+	uint32_t key;
+	uint32_t run;
+	bool odd;
+};
+
+/* As JSON, with a NUL at its end, into ANSWER_MAX bytes. */
+void answer_write(char *text, const struct answer *answer);
