@@ -7,12 +7,13 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define ANSWER_MAX 64
+#define ANSWER_MAX 6000
 
 struct answer {
 	uint32_t key;
 	uint32_t run;
 	bool odd;
+	bool large; /* so that a reply with it is REPLY_LARGE */
 };
 
 /* As JSON, with a NUL at its end, into ANSWER_MAX bytes. */

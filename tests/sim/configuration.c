@@ -15,8 +15,8 @@ static void write_limits(struct writer *writer)
 	static const uint64_t bounds[] = {1, 3, 20, 100, 1000, 1000, 1000, 1000, 1000, 1000, 1000,
 			1000, 10000, 10000, 10000, 10000, 10000, 10000, 10000, 10000, 10000, 10000,
 			10000, 10000};
-	static const uint64_t bytes[] = {
-			16384, 65536, 1 << 20, 1 << 28, 1 << 28, 1 << 28, 1 << 28, 1 << 28};
+	static const uint64_t bytes[] = {16384, 65536, 150000, 1 << 20, 1 << 28, 1 << 28, 1 << 28,
+			1 << 28, 1 << 28, 1 << 28, 1 << 28, 1 << 28};
 	static const uint64_t deadlines[] = {20, 100, 300, 1000, 1000, 1000, 1000, 1000};
 	static const uint64_t stalls[] = {20, 100, 1000};
 	struct configuration *configuration = writer->configuration;
@@ -158,6 +158,8 @@ static void write_pipeline(struct writer *writer, enum shape_kind kind)
 	struct configuration *configuration = writer->configuration;
 	struct shape *shape = &configuration->shapes[configuration->shape_count];
 	*shape = (struct shape){.kind = kind, .deadline = PICK(writer, deadlines) * WORLD_MS};
+	shape->reaches = UINT32_C(1) << configuration->shape_count;
+	shape->waiters_least = configuration->in_flight;
 	(void)snprintf(shape->name, sizeof(shape->name), "p%zu", configuration->shape_count++);
 	writer->shape = shape;
 	buffer_append_format(writer->yaml,

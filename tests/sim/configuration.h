@@ -101,13 +101,15 @@ struct hedging {
 struct shape {
 	char name[8];
 	enum shape_kind kind;
-	uint64_t deadline;    /* a duration in nanoseconds; 0: none of its own */
-	uint64_t ttl;	      /* of all its caches together: nothing that it serves is older */
-	uint64_t caches;      /* how many */
-	bool asks;	      /* sources */
-	bool limits_time;     /* shorter timeouts than the request's own deadline */
-	bool forgives;	      /* partial answers, `missing: null` */
-	uint32_t concurrency; /* of a LOOKUP or a CACHE */
+	uint64_t deadline;	/* a duration in nanoseconds; 0: none of its own */
+	uint64_t ttl;		/* of all its caches together: nothing that it serves is older */
+	uint64_t caches;	/* how many */
+	uint64_t waiters_least; /* of them all */
+	uint32_t reaches;	/* a bit for each shape whose lookups it may run */
+	bool asks;		/* sources */
+	bool limits_time;	/* shorter timeouts than the request's own deadline */
+	bool forgives;		/* partial answers, `missing: null` */
+	uint32_t concurrency;	/* of a LOOKUP or a CACHE */
 	uint32_t queue;
 	uint64_t waiters;
 	uint64_t missing_ttl;	  /* of a CACHE */

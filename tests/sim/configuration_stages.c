@@ -2,7 +2,8 @@
 /*
  * Any stages, nested in any way. They stand in flow style, so nesting needs no indentation.
  *
- * Each query's text ends with its concurrency, as a LIMIT, for the witness to read.
+ * Each query's text ends with its concurrency, as a LIMIT, and its queue, as an OFFSET, for the
+ * witness to read.
  */
 #include "tests/sim/configuration_writer.h"
 
@@ -28,9 +29,9 @@ void writer_lookup(struct writer *writer, bool in_miss, uint32_t queue)
 	writer->shape->concurrency = concurrency;
 	writer->shape->queue = queue;
 	buffer_append_format(writer->yaml,
-			"{lookup: {in: %s, query: \"SELECT :k%s LIMIT %" PRIu32
+			"{lookup: {in: %s, query: \"SELECT :k%s LIMIT %" PRIu32 " OFFSET %" PRIu32
 			"\", concurrency: %" PRIu32 ", queue: %" PRIu32,
-			database, in_miss ? "" : ", :n", concurrency, concurrency, queue);
+			database, in_miss ? "" : ", :n", concurrency, queue, concurrency, queue);
 	if (writer->shape->kind == SHAPE_TREE && writer_one_in(writer, 4)) {
 		buffer_append(writer->yaml, TEXT(", missing: \"null\""));
 		writer->shape->forgives = true;
@@ -96,6 +97,12 @@ static void write_waiters(struct writer *writer)
 	buffer_append_format(writer->yaml, ", waiters: %" PRIu64, shape->aging.waiters);
 }
 
+static void note_waiters(struct writer *writer, uint64_t waiters)
+{
+	struct shape *shape = writer->shape;
+	shape->waiters_least = waiters < shape->waiters_least ? waiters : shape->waiters_least;
+}
+
 void writer_cache_head(struct writer *writer)
 {
 	static const uint64_t ttls[] = {0, 1, 20, 1000, 1000, 10000};
@@ -117,6 +124,7 @@ void writer_cache_head(struct writer *writer)
 	aging->jitter = jitter;
 	write_aging(writer, aging);
 	write_waiters(writer);
+	note_waiters(writer, writer->shape->aging.waiters);
 	writer->shape->caches++;
 	writer->shape->missing_ttl = missing_ttl * WORLD_MS;
 	writer->shape->ttl += ttl * WORLD_MS;
@@ -235,6 +243,8 @@ static void write_call(struct writer *writer, unsigned depth, bool in_miss)
 			"{call: {pipeline: %s, with: {k: \"${k}\", l: \"${l}\"%s}}", called->name,
 			in_miss ? "" : ", n: \"${n}\"");
 	shape->caches += called->caches;
+	shape->reaches |= called->reaches;
+	note_waiters(writer, called->waiters_least);
 	shape->asks |= called->asks;
 	shape->limits_time |= called->limits_time || called->deadline;
 	shape->forgives |= called->forgives;
@@ -255,6 +265,7 @@ static void write_shared(struct writer *writer, unsigned depth, bool in_miss)
 			continue;
 		writer->shape->ttl += configuration->shapes[i].ttl;
 		writer->shape->ignores_fresh |= configuration->shapes[i].ignores_fresh;
+		note_waiters(writer, configuration->shapes[i].aging.waiters);
 	}
 	writer->shape->caches++;
 	writer->shape->limits_time = true;

@@ -14,21 +14,27 @@
 
 #define LAG_MAX	   (3 * WORLD_MS)
 #define BATCH_ACTS 40
+#define CHUNK	   16
 #define CROWDED	   4 /* one in so many turns goes on to the next thing at once */
 
 /* What is due: a door reads one message or a whole batch of them. */
 static void act_all(struct history *history)
 {
 	struct engine *engine = history->harness.engine;
-	uint64_t now = history_async(history)->now;
+	struct async *async = history_async(history);
+	uint64_t now = async->now;
 	if (random_below(&history->random, 1000) >= history->plan->batching) {
 		history_act_next(history);
 		return;
 	}
 	witness_begin_batch(&history->witness);
 	engine_begin_batch(engine);
-	for (int i = 0; i < BATCH_ACTS && history_act_is_due(history, now); i++)
+	for (int i = 0; i < BATCH_ACTS && history_act_is_due(history, now); i++) {
 		history_act_next(history);
+		/* A door looks at the clock after so many. */
+		if (history_one_in(history, CHUNK))
+			async_enter(async, async->now + random_below(&history->random, WORLD_MS));
+	}
 	engine_flush(engine);
 	witness_end_batch(&history->witness);
 }
@@ -86,6 +92,7 @@ static void happen(struct history *history, uint64_t now)
 static void turn(struct history *history, uint64_t now)
 {
 	struct async *async = history_async(history);
+	witness_begin_turn(&history->witness, now);
 	async_enter(async, now);
 	happen(history, now);
 	history->next_turn = async_leave(async);

@@ -19,27 +19,32 @@ static struct peer *peer_of(struct history *history, uint32_t client)
 	return peer;
 }
 
-static size_t write_request(char *message, size_t size, const struct plan *plan, uint32_t number)
+static void write_padding(struct buffer *buffer, uint32_t bytes)
+{
+	buffer_append(buffer, TEXT(",\"pad\":\""));
+	while (bytes-- > 0)
+		buffer_append_char(buffer, 'x');
+	buffer_append_char(buffer, '"');
+}
+
+static void write_request(struct buffer *buffer, const struct plan *plan, uint32_t number)
 {
 	const struct planned *planned = &plan->requests[number];
-	struct buffer buffer;
-	buffer_init(&buffer);
-	buffer_append_format(&buffer, "p%" PRIu32 " r%" PRIu32 " ", planned->shape, planned->id);
+	buffer_append_format(buffer, "p%" PRIu32 " r%" PRIu32 " ", planned->shape, planned->id);
 	if (planned->budget_ms == NO_BUDGET)
-		buffer_append_char(&buffer, '-');
+		buffer_append_char(buffer, '-');
 	else
-		buffer_append_u64(&buffer, planned->budget_ms);
-	buffer_append_format(&buffer, "%s%s trace=t%" PRIu32 "\n{\"k\":\"k%" PRIu32 "\",\"l\":[",
+		buffer_append_u64(buffer, planned->budget_ms);
+	buffer_append_format(buffer, "%s%s trace=t%" PRIu32 "\n{\"k\":\"k%" PRIu32 "\",\"l\":[",
 			planned->stream ? " stream=1" : "", planned->fresh ? " fresh=1" : "",
 			number, planned->key);
 	for (uint32_t i = 0; i < planned->key % 4; i++)
-		buffer_append_format(&buffer, "%s\"k%" PRIu32 ".%" PRIu32 "\"", i > 0 ? "," : "",
+		buffer_append_format(buffer, "%s\"k%" PRIu32 ".%" PRIu32 "\"", i > 0 ? "," : "",
 				planned->key, i);
-	buffer_append_format(&buffer, "],\"n\":%" PRIu32 "}", number + 1);
-	size_t written = buffer.size < size ? buffer.size : 0;
-	memcpy(message, buffer.data, written);
-	buffer_deinit(&buffer);
-	return written;
+	buffer_append_format(buffer, "],\"n\":%" PRIu32, number + 1);
+	if (planned->padding > 0)
+		write_padding(buffer, planned->padding);
+	buffer_append_char(buffer, '}');
 }
 
 static struct text envelope_of(const struct planned *planned)
@@ -52,14 +57,16 @@ static void send(struct history *history, struct peer *peer, uint32_t number)
 	struct witness *witness = &history->witness;
 	const struct planned *planned = &history->plan->requests[number];
 	uint64_t received = history_async(history)->now;
-	char message[512];
-	size_t size = write_request(message, sizeof(message), history->plan, number);
+	struct buffer message;
+	buffer_init(&message);
+	write_request(&message, history->plan, number);
 	if (history->plan->lagging)
 		received -= random_below(&history->random, WORLD_MS);
-	history_tell(history, peer, ": %s%.*s", planned->envelope ? "[e] " : "", (int)size,
-			message);
+	history_tell(history, peer, ": %s%.*s", planned->envelope ? "[e] " : "",
+			TEXT_ARG(buffer_text(&message)));
 	witness_before_send(witness, number, history_index(history, peer), received);
-	peer_send_text(peer, envelope_of(planned), (struct text){message, size}, received);
+	peer_send_text(peer, envelope_of(planned), buffer_text(&message), received);
+	buffer_deinit(&message);
 	witness_after_send(witness, number);
 }
 

@@ -8,6 +8,7 @@
 
 #include "tests/sim/answer.h"
 
+#define GARBLED "{\"garbled"
 #define FAILURE "it failed" /* its text is borrowed for longer than a row */
 
 struct scripted_database *history_database(struct history *history, uint32_t resource)
@@ -25,8 +26,10 @@ struct scripted_source *history_source(struct history *history, uint32_t resourc
 }
 
 static void end_job(struct history *history, const struct appointment *appointment,
-		struct ending ending, const char *text)
+		struct ending ending, const struct answer *answer)
 {
+	char text[ANSWER_MAX];
+	answer_write(text, answer);
 	struct scripted_job *job = scripted_job_find(
 			history_database(history, appointment->resource), appointment->number);
 	if (!job) {
@@ -43,8 +46,10 @@ static void end_job(struct history *history, const struct appointment *appointme
 }
 
 static void end_ask(struct history *history, const struct appointment *appointment,
-		struct ending ending, const char *text)
+		struct ending ending, const struct answer *answer)
 {
+	char text[ANSWER_MAX];
+	answer_write(text, answer);
 	struct scripted_ask *ask = scripted_ask_find(
 			history_source(history, appointment->resource), appointment->number);
 	if (!ask) {
@@ -54,26 +59,26 @@ static void end_ask(struct history *history, const struct appointment *appointme
 	history_tell(history, NULL, "%s.%" PRIu64 " answers: %s %s",
 			history_source(history, appointment->resource)->source.name,
 			appointment->number, status_text(ending.status).data,
-			ending.garbled ? "{\"garbled" : text);
-	witness_ask_ends(&history->witness, ask, appointment->run,
-			ending.garbled ? STATUS_INTERNAL : ending.status, ending.odd);
-	if (ending.garbled)
-		text = "{\"garbled";
-	scripted_ask_end(ask, ending.status, ending.status == STATUS_OK ? text : FAILURE);
+			ending.garbled ? GARBLED : text);
+	witness_ask_ends(&history->witness, ask, ending.garbled ? STATUS_INTERNAL : ending.status,
+			answer);
+	scripted_ask_end(ask, ending.status,
+			ending.status != STATUS_OK ? FAILURE
+			: ending.garbled	   ? GARBLED
+						   : text);
 }
 
 static void keep(struct history *history, struct appointment appointment)
 {
 	struct ending ending = plan_ending(history->plan, appointment.resource, appointment.number);
-	char text[ANSWER_MAX];
 	history->latest_key = history->witness.runs[appointment.run].key;
 	struct answer answer = {.key = history->latest_key, .run = appointment.run};
 	answer.odd = ending.odd && appointment.resource >= 2;
-	answer_write(text, &answer);
+	answer.large = ending.large;
 	if (appointment.resource < 2)
-		end_job(history, &appointment, ending, text);
+		end_job(history, &appointment, ending, &answer);
 	else
-		end_ask(history, &appointment, ending, text);
+		end_ask(history, &appointment, ending, &answer);
 }
 
 bool history_keep_next(struct history *history)

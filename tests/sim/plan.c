@@ -48,6 +48,7 @@ static void plan_behaviour(struct behaviour *behaviour, struct random *random, b
 			.missing = rates[random_below(random, 4)],
 			.garbled = rates[random_below(random, 3)],
 			.odd = rates[random_below(random, 4)],
+			.large = per_thousand(random, 250) ? rates[random_below(random, 5)] : 0,
 			.twice = rates[random_below(random, 4)],
 	};
 }
@@ -74,6 +75,7 @@ struct ending plan_ending(const struct plan *plan, uint32_t resource, uint64_t n
 	} else {
 		ending.garbled = per_thousand(&random, behaviour->garbled);
 		ending.odd = !ending.garbled && per_thousand(&random, behaviour->odd);
+		ending.large = per_thousand(&random, behaviour->large);
 	}
 	return ending;
 }
@@ -85,6 +87,13 @@ static uint32_t some_budget(struct random *random)
 	if (per_thousand(random, 750))
 		return NO_BUDGET;
 	return per_thousand(random, 200) ? 0 : budgets[random_below(random, 7)];
+}
+
+/* Mostly none; or as much as makes it one that is started at once, or that fills a small limit. */
+static uint32_t some_padding(struct random *random)
+{
+	static const uint32_t sizes[] = {100, 3000, 9000, 40000};
+	return per_thousand(random, 950) ? 0 : sizes[random_below(random, 4)];
 }
 
 /* A request like most, or a twin of a recent one: the same id, mostly by the same connection. */
@@ -99,6 +108,7 @@ static struct planned some_request(const struct plan *plan, uint32_t number, str
 			.budget_ms = some_budget(random),
 			.stream = per_thousand(random, 500),
 			.fresh = per_thousand(random, 40),
+			.padding = some_padding(random),
 	};
 	if (per_thousand(random, 200))
 		request.shape = (uint32_t)random_below(random, SHAPES_SIMPLE);

@@ -51,6 +51,7 @@ struct planned {
 	uint32_t budget_ms;
 	bool stream; /* the answer is wanted in parts */
 	bool fresh;
+	uint32_t padding; /* bytes that its body has beside what is asked for */
 };
 
 struct behaviour {
@@ -62,6 +63,7 @@ struct behaviour {
 	uint32_t missing;
 	uint32_t garbled;
 	uint32_t odd;
+	uint32_t large;
 	uint32_t twice;
 };
 
@@ -86,7 +88,8 @@ struct ending {
 	enum status status;
 	bool garbled; /* its answer is no JSON */
 	bool odd;     /* a source's answer lacks its run */
-	bool twice;   /* once more a little later */
+	bool large;
+	bool twice; /* once more a little later */
 	bool never;
 };
 

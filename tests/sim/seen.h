@@ -7,7 +7,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "pipeline/async/frame.h"
 #include "pipeline/wire/status.h"
+#include "tests/sim/answer.h"
 #include "tests/sim/configuration.h"
 
 struct query;
@@ -20,8 +22,7 @@ enum branch_progress { BRANCH_UNASKED, BRANCH_RUNS, BRANCH_GOOD, BRANCH_BAD };
 struct seen_branch {
 	enum branch_progress state;
 	enum status status;
-	uint32_t run;
-	bool odd;
+	struct answer answer;
 };
 
 /* Of a request for a RACE, until it was decided. */
@@ -105,6 +106,7 @@ struct seen {
 	uint32_t next_of_id; /* an earlier one with this id, or NOBODY */
 	uint32_t place;	     /* among those that wait */
 	uint64_t received;
+	uint64_t read; /* not before */
 	uint64_t deadline;
 	uint64_t arrival; /* among all */
 	uint64_t told;	  /* its place among all ends */
@@ -115,6 +117,8 @@ struct seen {
 	uint64_t failed_at; /* its latest attempt has failed, so that it may be tried again; 0: not
 			       so */
 	struct seen_hedge hedge;
+	enum reason reason;
+	unsigned excuses; /* for which it may have been refused: see witness_refusal.c */
 	struct seen_race race;
 	bool in_flight;
 	bool drained;	       /* it was read in a drain */
@@ -124,6 +128,8 @@ struct seen {
 	uint64_t let_go; /* of a CACHE: how many values its cache had let go of when it was told */
 	bool stale;	 /* the first cache that it met gave a value that is not fresh */
 	bool waited;	 /* it has waited */
+	bool no_memory;	 /* limits.bytes was used up when it came */
+	bool room;	 /* the other limits were not, at its turn */
 	struct seen_parts parts;
 };
 
@@ -164,6 +170,10 @@ struct seen_value {
 struct seen_query {
 	const struct query *query;
 	uint32_t concurrency;
+	uint32_t queue;
+	uint32_t pipeline; /* whose it is: the number of its shape */
+	uint64_t turn;	   /* in which a job last ended, by when it began */
+	uint32_t ended_in_turn;
 	uint32_t shape; /* the LOOKUP or CACHE that it belongs to; or NOBODY */
 	uint32_t running;
 	uint32_t live;	 /* of them, not cancelled */
@@ -186,4 +196,11 @@ struct seen_feeds {
 	double mean; /* before the latest reading */
 	double learned[FEED_READINGS_MAX];
 	size_t learned_count;
+};
+
+/* How long requests of one shape took, in powers of two of a microsecond. */
+struct seen_median {
+	uint32_t buckets[65];
+	uint32_t count;
+	uint64_t highest; /* that the median has ever been, at most */
 };

@@ -59,6 +59,11 @@ void witness_begin(struct witness *witness)
 	witness_breaker_begin(witness);
 }
 
+void witness_begin_turn(struct witness *witness, uint64_t now)
+{
+	witness->turn_began = now;
+}
+
 uint32_t witness_waiter(const struct witness *witness, uint32_t key)
 {
 	for (size_t i = 0; i < witness->waiting_count; i++) {
@@ -91,6 +96,7 @@ void witness_check(struct witness *witness)
 {
 	const struct engine_counts *counts = engine_counts(witness->harness->engine);
 	witness_settle(witness);
+	witness->told_in_turn = 0;
 	if (counts->in_flight != witness->in_flight)
 		witness_complain(witness, "%" PRIu64 " are said to be in flight, %" PRIu64 " are",
 				counts->in_flight, witness->in_flight);

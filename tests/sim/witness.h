@@ -46,11 +46,14 @@ struct witness {
 	struct seen_hedging hedging;
 	struct seen_source sources[4];
 	struct seen_feeds feeds;
-	uint64_t missing_at[PLAN_KEYS]; /* when a flight last found that there is none */
 	struct seen_value values[PLAN_KEYS];
 	uint32_t fresh_of_key[PLAN_KEYS]; /* requests with fresh=1 that have not ended */
 	uint32_t background;		  /* of the CACHE's jobs, those that nobody waits for */
-	uint32_t given[PLAN_KEYS]; /* a bit for each status that a resource has ever given for it */
+	uint64_t missing_at[PLAN_KEYS];	  /* when a flight last found that there is none */
+	uint64_t given[PLAN_KEYS][STATUS_COUNT]; /* when a resource last gave it; 0: never */
+	struct seen_median medians[SHAPES_MAX];
+	uint64_t turn_began;
+	size_t told_in_turn; /* ends in this turn, those that are unsettled aside */
 	uint64_t arrivals;
 	uint64_t told;
 	uint64_t in_flight;
@@ -71,7 +74,6 @@ struct witness {
 	/* What stands before a request is read. */
 	uint32_t sending;  /* the request that is read just now; NOBODY: none is */
 	bool before_clear; /* what will become of it can be foretold exactly */
-	bool before_may_wait;
 	uint32_t before_running;
 	uint32_t before_waiting;
 	uint32_t before_queued;
@@ -94,6 +96,9 @@ void witness_begin(struct witness *witness);
 /* Says what is wrong; the first complaint stays. */
 void witness_complain(struct witness *witness, const char *format, ...)
 		__attribute__((format(printf, 2, 3)));
+
+/* Before the deadlines fire that are due. */
+void witness_begin_turn(struct witness *witness, uint64_t now);
 
 /* Around one request's message: what may come of it, and whether it has. */
 void witness_before_send(
@@ -138,8 +143,8 @@ void witness_ask_cancelled(struct witness *witness, const struct scripted_ask *a
 /* Before one is ended by its resource. */
 void witness_job_ends(struct witness *witness, const struct scripted_job *job, uint32_t run,
 		enum status status);
-void witness_ask_ends(struct witness *witness, const struct scripted_ask *ask, uint32_t run,
-		enum status status, bool odd);
+void witness_ask_ends(struct witness *witness, const struct scripted_ask *ask, enum status status,
+		const struct answer *answer);
 
 /* A request that waits for that key, or NOBODY. */
 uint32_t witness_waiter(const struct witness *witness, uint32_t key);

@@ -62,8 +62,11 @@ void witness_cache_ended(struct witness *witness, uint32_t number, const struct 
 	seen->stale = text_equal(record->run->cache, TEXT("stale"));
 	if (seen->stale)
 		coverage_meet(witness->coverage, seen->waited ? MET_FALLEN_BACK : MET_STALE);
-	if (seen->stale && record->status != STATUS_OK && !witness_shape(witness, number)->asks &&
-			cache_of(witness, number) && record->reason == REASON_NONE)
+	/* A large one may be refused for memory. */
+	if (seen->stale && record->status != STATUS_OK &&
+			record->status != STATUS_RESOURCE_EXHAUSTED &&
+			!witness_shape(witness, number)->asks && cache_of(witness, number) &&
+			record->reason == REASON_NONE)
 		witness_complain(witness, "request %" PRIu32 " got a stale error", number);
 	seen->let_go = let_go(witness);
 }
@@ -158,8 +161,8 @@ static void check_haste(struct witness *witness, uint32_t number, const struct s
 	uint64_t spared = witness->plan->configuration.ceiling + aging->throttle + TICK_NS;
 	bool old = seen->told_at - from->ended >= aging->ttl + aging->stale;
 	bool lately = seen->asked_before > 0 && seen->told_at <= seen->asked_before + spared;
-	if (old && witness->sending == number && witness->before_clear &&
-			witness->before_may_wait && witness->before_waiting == 0 && !lately)
+	if (old && witness->sending == number && witness->before_clear && seen->room &&
+			!seen->no_memory && witness->before_waiting == 0 && !lately)
 		witness_complain(witness, "request %" PRIu32 " got an old value without need",
 				number);
 }

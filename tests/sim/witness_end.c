@@ -24,9 +24,15 @@ static enum status status_foretold(enum foretold foretold)
 	return statuses[foretold];
 }
 
-static bool was_given(const struct witness *witness, uint32_t number, enum status status)
+bool witness_was_given(const struct witness *witness, uint32_t number, enum status status)
 {
-	return witness->given[witness_planned(witness, number)->key] >> status & 1;
+	uint64_t at = witness->given[witness_planned(witness, number)->key][status];
+	uint64_t since = witness->requests[number].received;
+	/* A flight may have met it before the request joined. */
+	if (witness_shape(witness, number)->caches > 0)
+		since -= witness->plan->configuration.max_deadline;
+	/* That there is none is remembered. */
+	return status == STATUS_NOT_FOUND ? at > 0 : at >= since;
 }
 
 /* Whether such an end can come of what its stages met. */
@@ -40,7 +46,7 @@ static bool may_end(const struct witness *witness, uint32_t number, enum status 
 		return witness_now(witness) + slack >= witness->requests[number].deadline;
 	if (status == STATUS_UNAVAILABLE && (shape->limits_time || shape->asks))
 		return true;
-	return status != STATUS_CANCELLED && was_given(witness, number, status);
+	return status != STATUS_CANCELLED && witness_was_given(witness, number, status);
 }
 
 static bool may_end_for(
@@ -130,18 +136,24 @@ void witness_ended(struct witness *witness, const struct record *record)
 		witness_complain(witness, "request %" PRIu32 " ends twice", number);
 		return;
 	}
-	if (seen->state == UNSEEN && witness->batching) {
-		witness_catch_up(witness, number);
+	if (witness->batching) {
+		/* What ends one that waits has started all that were read before. */
+		bool waited = seen->state == WAITING || record->reason != REASON_NONE;
+		witness_catch_up(witness, waited ? NOBODY : number);
 		if (record->status == STATUS_INVALID_ARGUMENT &&
 				witness_has_twin(witness, number, false))
 			seen->foretold = FORETOLD_TWIN;
-		if (record->reason != REASON_NONE)
-			witness_begin_waiting(witness, number);
+		/* Its time was over when its turn came, though not when it was read. */
+		if (!waited && !record->run && record->status == STATUS_DEADLINE_EXCEEDED &&
+				witness_now(witness) >= seen->deadline)
+			seen->foretold = FORETOLD_LATE;
 	}
-	if (seen->state == WAITING)
+	bool waited = seen->state == WAITING;
+	if (waited)
 		witness_stop_waiting(witness, number);
 	seen->state = TOLD;
 	seen->status = record->status;
+	seen->reason = record->reason;
 	seen->told = ++witness->told;
 	seen->told_at = witness_now(witness);
 	witness->unsettled[witness->unsettled_count++] = number;
@@ -154,6 +166,11 @@ void witness_ended(struct witness *witness, const struct record *record)
 		witness_complain(witness, "request %" PRIu32 " ends %s %s, which it may not",
 				number, status_text(record->status).data,
 				reason_name(record->reason));
+	if (record->status == STATUS_RESOURCE_EXHAUSTED && seen->foretold == FORETOLD_NOTHING)
+		witness_check_refusal(witness, number, waited);
+	if (!waited)
+		witness_check_size(witness, number, record);
+	witness_note_time(witness, number, record->status, record->us);
 	if (record->status == STATUS_NOT_FOUND)
 		check_missing(witness, number, record);
 	if (record->reason == REASON_NONE && seen->foretold == FORETOLD_NOTHING)

@@ -7,7 +7,9 @@
 
 #include <inttypes.h>
 
-#define ARENA_LARGEST ((size_t)8192) /* of a request that has just begun */
+/* What a request that has just begun may hold, and how much of that a byte of its body may make. */
+#define ARENA_LARGEST ((size_t)8192)
+#define BODY_COST     8
 
 static uint64_t deadline_of(const struct witness *witness, uint32_t number, uint64_t received)
 {
@@ -49,24 +51,24 @@ static enum foretold foretell(const struct witness *witness, uint32_t number)
 		return FORETOLD_UNKNOWN;
 	if (witness_has_twin(witness, number, true))
 		return FORETOLD_TWIN;
-	if (witness->requests[number].deadline <= witness_now(witness))
+	if (witness->requests[number].deadline <= witness->requests[number].read)
 		return FORETOLD_LATE;
 	return FORETOLD_NOTHING;
 }
 
 /* Whether it hangs on the size of the request's own arena which side of the limit it is on. */
-static bool nearly_full(const struct account *account)
+static bool nearly_full(const struct account *account, const struct planned *planned)
 {
-	return account->used < account->max && account->used + ARENA_LARGEST >= account->max;
+	size_t own = ARENA_LARGEST + BODY_COST * (size_t)planned->padding;
+	return account->used < account->max && account->used + own >= account->max;
 }
 
-static bool may_wait(const struct witness *witness, uint32_t peer)
+/* It is its turn. */
+static void look(struct witness *witness, uint32_t number)
 {
-	const struct configuration *configuration = &witness->plan->configuration;
-	const struct engine_counts *counts = engine_counts(witness->harness->engine);
-	return witness->in_flight + counts->reaping < counts->in_flight_max &&
-	       witness->peers[peer].in_flight < configuration->per_client &&
-	       !account_full(engine_account(witness->harness->engine));
+	struct seen *seen = &witness->requests[number];
+	seen->foretold = foretell(witness, number);
+	seen->room = witness_has_room(witness, number);
 }
 
 void witness_before_send(struct witness *witness, uint32_t number, uint32_t peer, uint64_t received)
@@ -76,20 +78,21 @@ void witness_before_send(struct witness *witness, uint32_t number, uint32_t peer
 	const struct seen_query *query = witness_query_of(witness, planned->shape);
 	seen->peer = peer;
 	seen->received = received;
+	seen->read = witness_now(witness);
 	seen->deadline = deadline_of(witness, number, received);
 	seen->arrival = ++witness->arrivals;
 	seen->arrived = witness_now(witness);
 	seen->drained = witness->draining;
+	witness_before_turn(witness, number);
 	if (witness->batching)
 		witness->sent[witness->sent_count++] = number;
 	else
-		seen->foretold = foretell(witness, number);
+		look(witness, number);
 	seen->next_of_id = witness->by_id[planned->id];
 	witness->by_id[planned->id] = number;
 	witness->before_clear = !witness->batching &&
 				runner_idle(&witness->harness->world.async.runner) &&
-				!nearly_full(engine_account(witness->harness->engine));
-	witness->before_may_wait = witness->batching || may_wait(witness, peer);
+				!nearly_full(engine_account(witness->harness->engine), planned);
 	witness->before_running = query ? query->running : 0;
 	witness->before_waiting = witness_shape(witness, number)
 						  ? witness->waiting_of_shape[planned->shape]
@@ -111,12 +114,14 @@ void witness_begin_waiting(struct witness *witness, uint32_t number)
 	witness->waiting[witness->waiting_count++] = number;
 	witness->waiting_of_key[planned->key]++;
 	witness->waiting_of_shape[planned->shape]++;
+	bool moved = witness->batching && witness->plan->configuration.in_flight_min > 0;
+	bool allowed = (seen->room || moved) && !seen->no_memory; /* the limit may have moved */
 	witness_enter_flight(witness, seen);
 	coverage_meet(witness->coverage, MET_WAITED);
 	if (seen->foretold != FORETOLD_NOTHING)
 		witness_complain(witness, "request %" PRIu32 " runs, though it must be refused",
 				number);
-	if (!witness->before_may_wait)
+	if (!allowed)
 		witness_complain(witness, "request %" PRIu32 " waits, though a limit was reached",
 				number);
 }
@@ -138,7 +143,7 @@ void witness_catch_up(struct witness *witness, uint32_t until)
 		uint32_t number = witness->sent[witness->sent_known];
 		struct seen *seen = &witness->requests[number];
 		if (seen->state == UNSEEN)
-			seen->foretold = foretell(witness, number);
+			look(witness, number);
 		if (number == until)
 			return;
 		if (seen->state == UNSEEN)
@@ -166,15 +171,16 @@ static void check_lookup(
 {
 	bool runs = witness->before_running < shape->concurrency;
 	bool full = !runs && witness->before_queued >= shape->queue;
-	if (refused != (full || !witness->before_may_wait))
+	const struct seen *seen = &witness->requests[number];
+	bool may_wait = seen->room && !seen->no_memory;
+	if (refused != (full || !may_wait))
 		witness_complain(witness,
 				"request %" PRIu32 " was %s with %" PRIu32 " of %" PRIu32
 				" running and %" PRIu32 " of %" PRIu32 " in the queue",
 				number, refused ? "refused" : "let in", witness->before_running,
 				shape->concurrency, witness->before_queued, shape->queue);
 	if (refused)
-		coverage_meet(witness->coverage,
-				witness->before_may_wait ? MET_QUEUE_FULL : MET_LIMIT);
+		coverage_meet(witness->coverage, may_wait ? MET_QUEUE_FULL : MET_LIMIT);
 }
 
 static void check_cache(
@@ -186,7 +192,7 @@ static void check_cache(
 		    (!fresh && witness_cache_waiters(witness, number) >= shape->aging.waiters);
 	if (seen->state == WAITING && full)
 		witness_complain(witness, "request %" PRIu32 " is one waiter too many", number);
-	if (refused && !full && witness->before_may_wait)
+	if (refused && !full && seen->room && !seen->no_memory)
 		witness_complain(witness,
 				"request %" PRIu32 " was refused as waiter %" PRIu32 " of %" PRIu64,
 				number, witness->before_waiting + 1, shape->waiters);

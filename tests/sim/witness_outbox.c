@@ -16,6 +16,9 @@ void witness_enter_flight(struct witness *witness, struct seen *seen)
 void witness_leave(struct witness *witness, struct seen *seen)
 {
 	struct seen_peer *peer = &witness->peers[seen->peer];
+	/* What empties an outbox has started all that were read before. */
+	if (seen->held && witness->batching)
+		witness_catch_up(witness, NOBODY);
 	seen->state = LEFT;
 	if (seen->in_flight) {
 		witness->in_flight--;
@@ -57,6 +60,18 @@ void witness_hold(struct witness *witness, uint32_t number)
 	coverage_meet(witness->coverage, MET_HELD);
 }
 
+void witness_hold_behind(struct witness *witness, uint32_t number)
+{
+	uint32_t peer = witness->requests[number].peer;
+	for (size_t i = 0; i < witness->unsettled_count; i++) {
+		uint32_t other = witness->unsettled[i];
+		const struct seen *seen = &witness->requests[other];
+		if (seen->peer == peer && seen->state == TOLD && !seen->held &&
+				witness_is_kept(witness, seen))
+			witness_hold(witness, other);
+	}
+}
+
 void witness_settle(struct witness *witness)
 {
 	for (size_t i = 0; i < witness->unsettled_count; i++) {
@@ -64,6 +79,7 @@ void witness_settle(struct witness *witness)
 		if (seen->state == TOLD && !seen->held)
 			witness_hold(witness, witness->unsettled[i]);
 	}
+	witness->told_in_turn += witness->unsettled_count;
 	witness->unsettled_count = 0;
 }
 

@@ -9,10 +9,7 @@
  * in seen.h.
  */
 #include "pipeline/wire/wire.h"
-#include "tests/sim/answer.h"
 #include "tests/sim/witness.h"
-
-struct wire_reply;
 
 #define TICK_NS (UINT64_C(1) << 19) /* of the timing wheel: what is due is met within one */
 
@@ -47,6 +44,23 @@ void witness_stop_waiting(struct witness *witness, uint32_t number);
 /* What becomes of those that were read before a request, or (NOBODY) of all, is known now. */
 void witness_catch_up(struct witness *witness, uint32_t until);
 
+/* witness_refusal.c */
+/* It is about to be read. */
+void witness_before_turn(struct witness *witness, uint32_t number);
+/* Whether it may wait, at its turn, but for limits.bytes. */
+bool witness_has_room(const struct witness *witness, uint32_t number);
+/* It has ended RESOURCE_EXHAUSTED, before or after it waited. */
+void witness_check_refusal(struct witness *witness, uint32_t number, bool waited);
+/* It has ended without having waited. */
+void witness_check_size(struct witness *witness, uint32_t number, const struct record *record);
+/* Its reply is taken. */
+void witness_check_retry(struct witness *witness, uint32_t number, const struct wire_reply *reply);
+void witness_note_time(struct witness *witness, uint32_t number, enum status status, uint64_t us);
+
+/* witness_end.c */
+/* Whether a resource has given that status since the request came. */
+bool witness_was_given(const struct witness *witness, uint32_t number, enum status status);
+
 /* witness_commands.c */
 /* Whether a $cancel names it just now. */
 bool witness_is_asked(const struct witness *witness, uint32_t number);
@@ -59,6 +73,8 @@ void witness_enter_flight(struct witness *witness, struct seen *seen);
 void witness_leave(struct witness *witness, struct seen *seen);
 /* Its reply waits in the outbox. */
 void witness_hold(struct witness *witness, uint32_t number);
+/* Behind it, in a batch, are those replies of its client that have not left. */
+void witness_hold_behind(struct witness *witness, uint32_t number);
 bool witness_is_refusal(const struct seen *seen);
 /* Whether a reply that can't leave goes to the outbox, rather than being dropped. */
 bool witness_is_kept(const struct witness *witness, const struct seen *seen);

@@ -112,7 +112,7 @@ void witness_race_answered(struct witness *witness, const struct scripted_ask *a
 			    false) != OPEN)
 		return;
 	*branch = answer;
-	if (answer.odd && (race->lowest || race->highest))
+	if (answer.answer.odd && (race->lowest || race->highest))
 		branch->status = STATUS_INTERNAL;
 	branch->state = branch->status == STATUS_OK ? BRANCH_GOOD : BRANCH_BAD;
 }

@@ -22,8 +22,7 @@ struct body {
 static void write_value(struct body *body, const struct seen_branch *branch)
 {
 	char text[ANSWER_MAX];
-	struct answer answer = {.key = body->key, .run = branch->run, .odd = branch->odd};
-	answer_write(text, &answer);
+	answer_write(text, &branch->answer);
 	buffer_append(&body->text, text_of(text));
 }
 
@@ -54,8 +53,10 @@ static void write_best(struct body *body, const struct seen_branch *branches)
 	int best = -1;
 	for (int i = 0; i < SOURCES; i++) {
 		bool better = best < 0 ||
-			      (body->race->lowest ? branches[i].run < branches[best].run
-						  : branches[i].run > branches[best].run);
+			      (body->race->lowest ? branches[i].answer.run < branches[best].answer
+											      .run
+						  : branches[i].answer.run > branches[best].answer
+											      .run);
 		if (branches[i].state == BRANCH_GOOD && better)
 			best = i;
 	}

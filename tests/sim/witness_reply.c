@@ -134,8 +134,7 @@ void witness_replied(struct witness *witness, uint32_t peer, struct text envelop
 	witness_race_replied(witness, number, &reply);
 	if (reply.status == STATUS_RESOURCE_EXHAUSTED)
 		witness_shed_refused(witness, number, reply.body);
-	if (reply.status == STATUS_RESOURCE_EXHAUSTED && reply.retry_ms == 0)
-		witness_complain(witness, "reply %" PRIu32 " says no retry_ms", number);
+	witness_check_retry(witness, number, &reply);
 	witness_leave(witness, seen);
 }
 
@@ -151,6 +150,8 @@ void witness_refused(struct witness *witness, uint32_t peer, struct text envelop
 	bool is_full = witness->peers[peer].in_flight >= witness->plan->configuration.per_client;
 	if (!seen->held && (seen->in_flight || !(is_full || witness_is_refusal(seen))))
 		witness_hold(witness, number);
+	if (witness->batching)
+		witness_hold_behind(witness, number);
 }
 
 void witness_gone(struct witness *witness, uint32_t peer, struct text envelope, struct text text)

@@ -5,6 +5,7 @@
  */
 #include <inttypes.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "tests/sim/checked_cache.h"
 #include "tests/sim/witness_parts.h"
@@ -61,7 +62,9 @@ uint32_t witness_element_of_ask(const struct scripted_ask *ask)
 
 static uint32_t add_run(struct witness *witness, uint32_t key, uint32_t request)
 {
-	if (witness->sending != NOBODY && witness->before_clear && !witness->before_may_wait)
+	const struct seen *sending =
+			witness->sending != NOBODY ? &witness->requests[witness->sending] : NULL;
+	if (sending && witness->before_clear && (!sending->room || sending->no_memory))
 		witness_complain(witness, "work for k%" PRIu32 " begins at a limit", key);
 	if (witness->run_count == witness->run_capacity) {
 		witness->run_capacity = witness->run_capacity ? witness->run_capacity * 2 : 1024;
@@ -99,6 +102,13 @@ static uint32_t shape_of(const struct witness *witness, struct text path)
 	return NOBODY;
 }
 
+static uint32_t number_after(struct text text, const char *word)
+{
+	size_t size = strlen(word);
+	const char *at = memmem(text.data, text.size, word, size);
+	return (uint32_t)strtoul(at + size, NULL, 10);
+}
+
 static struct seen_query *query_of(struct witness *witness, const struct scripted_job *job)
 {
 	for (size_t i = 0; i < witness->query_count; i++) {
@@ -108,11 +118,12 @@ static struct seen_query *query_of(struct witness *witness, const struct scripte
 	if (witness->query_count == QUERIES_MAX)
 		abort();
 	const struct query_spec *spec = scripted_job_spec(job);
-	const char *limit = memmem(spec->sql.data, spec->sql.size, "LIMIT ", 6);
 	struct seen_query *query = &witness->queries[witness->query_count++];
 	*query = (struct seen_query){
 			.query = job->job.query,
-			.concurrency = (uint32_t)strtoul(limit + 6, NULL, 10),
+			.concurrency = number_after(spec->sql, "LIMIT "),
+			.queue = number_after(spec->sql, "OFFSET "),
+			.pipeline = (uint32_t)strtoul(spec->stage.data + 1, NULL, 10),
 			.shape = shape_of(witness, spec->stage),
 	};
 	return query;
@@ -155,6 +166,14 @@ static void check_order(struct witness *witness, struct seen_query *query, uint3
 	query->latest = seen->arrival;
 }
 
+/* What is late is not begun, though it may have waited in a queue until then. */
+static void check_time(struct witness *witness, uint32_t request)
+{
+	if (witness_now(witness) >= witness->requests[request].deadline)
+		witness_complain(witness, "work is begun for request %" PRIu32 ", which is late",
+				request);
+}
+
 uint32_t witness_job_started(struct witness *witness, const struct scripted_job *job)
 {
 	uint32_t key = key_of_job(job);
@@ -166,6 +185,8 @@ uint32_t witness_job_started(struct witness *witness, const struct scripted_job 
 	if (++query->running > query->concurrency)
 		witness_complain(witness, "%" PRIu32 " jobs run where %" PRIu32 " may",
 				query->running, query->concurrency);
+	if (request != NOBODY)
+		check_time(witness, request);
 	if (request != NOBODY)
 		check_order(witness, query, request);
 	else if (!scripted_job_value(job, TEXT("n")))
@@ -201,6 +222,7 @@ uint32_t witness_ask_started(struct witness *witness, const struct scripted_ask 
 	check_own_text(witness, ask);
 	witness->live_of_key[key]++;
 	if (request != NOBODY) {
+		check_time(witness, request);
 		witness_race_asked(witness, ask, request);
 		witness_retry_asked(witness, request);
 		witness_stream_asked(witness, request);
@@ -210,13 +232,22 @@ uint32_t witness_ask_started(struct witness *witness, const struct scripted_ask 
 	return add_run(witness, key, request);
 }
 
+static void stop_running(struct witness *witness, struct seen_query *query)
+{
+	if (query->turn != witness->turn_began)
+		query->ended_in_turn = 0;
+	query->turn = witness->turn_began;
+	query->ended_in_turn++;
+	query->running--;
+}
+
 void witness_job_cancelled(struct witness *witness, const struct scripted_job *job)
 {
 	struct seen_query *query = query_of(witness, job);
 	witness->live_of_key[key_of_job(job)]--;
 	query->live--;
 	if (!scripted_job_database(job)->stubborn)
-		query->running--;
+		stop_running(witness, query);
 	if (scripted_job_value(job, TEXT("n")))
 		return;
 	if (job->cancelled == ASKED)
@@ -239,14 +270,14 @@ static void note_end(struct witness *witness, uint32_t run, enum status status)
 	struct seen_run *seen = &witness->runs[run];
 	seen->ended = witness->harness->world.async.now;
 	seen->good = status == STATUS_OK;
-	witness->given[seen->key] |= 1U << status;
+	witness->given[seen->key][status] = seen->ended;
 }
 
 void witness_job_ends(struct witness *witness, const struct scripted_job *job, uint32_t run,
 		enum status status)
 {
 	struct seen_query *query = query_of(witness, job);
-	query->running--;
+	stop_running(witness, query);
 	if (job->cancelled != REASON_NONE)
 		return;
 	query->live--;
@@ -258,21 +289,21 @@ void witness_job_ends(struct witness *witness, const struct scripted_job *job, u
 		witness->missing_at[key_of_job(job)] = witness->harness->world.async.now;
 }
 
-void witness_ask_ends(struct witness *witness, const struct scripted_ask *ask, uint32_t run,
-		enum status status, bool odd)
+void witness_ask_ends(struct witness *witness, const struct scripted_ask *ask, enum status status,
+		const struct answer *answer)
 {
 	if (ask->cancelled != REASON_NONE)
 		return;
 	uint32_t request = request_of_ask(ask);
 	witness->live_of_key[key_of_ask(ask)]--;
-	note_end(witness, run, status);
-	if (odd) /* where its run is looked for, it is a bad answer */
-		witness->given[key_of_ask(ask)] |= 1U << STATUS_INTERNAL;
+	note_end(witness, answer->run, status);
+	if (answer->odd) /* where its run is looked for, it is a bad answer */
+		witness->given[key_of_ask(ask)][STATUS_INTERNAL] = witness_now(witness);
 	witness_breaker_answered(witness, ask, status);
 	if (request == NOBODY)
 		return;
 	witness_race_answered(witness, ask, request,
-			(struct seen_branch){.status = status, .run = run, .odd = odd});
+			(struct seen_branch){.status = status, .answer = *answer});
 	witness_retry_answered(witness, request, status);
 	witness_stream_answered(witness, request, status == STATUS_OK);
 	witness_hedge_answered(witness, request, status == STATUS_OK);
