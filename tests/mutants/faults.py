@@ -303,9 +303,9 @@ FAULTS = [
     ("who has not answered in time is not missing", "pipeline/stages/fanout_reply.c",
      "		if (!fanout_branch_good(branch))\n			members_lack(", "		if (!fanout_branch_good(branch) && branch->state != BRANCH_EXPIRED)\n			members_lack("),
     ("a partial answer does not say so", "pipeline/requests/reply.c", "					.partial = outcome->partial},", "					.partial = false},"),
-    ("causes that differ give the status of the last", "pipeline/stages/fanout_reply.c",
-     "	return failures->mixed ? STATUS_UNAVAILABLE : failures->common;", "	return failures->common;"),
-    ("a failed fan-out names one cause", "pipeline/stages/fanout_reply.c", "	failures->end = &copy->next;\n", ""),
+    ("causes that differ give the status of the last", "pipeline/async/causes.c",
+     "	return causes->mixed ? STATUS_UNAVAILABLE : causes->common;", "	return causes->common;"),
+    ("a failed fan-out names one cause", "pipeline/async/causes.c", "	causes->end = &copy->next;\n", ""),
     ("a source that ran out of its own time is blamed on the deadline", "pipeline/stages/fanout_reply.c",
      "	if (late && group->timed)", "	if (late && group->timed && group->gather.count > 2)"),
 ]
