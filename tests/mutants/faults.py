@@ -308,4 +308,15 @@ FAULTS = [
     ("a failed fan-out names one cause", "pipeline/async/causes.c", "	causes->end = &copy->next;\n", ""),
     ("a source that ran out of its own time is blamed on the deadline", "pipeline/stages/fanout_reply.c",
      "	if (late && group->timed)", "	if (late && group->timed && group->gather.count > 2)"),
+    # What is told.
+    ("who joins a flight is told that it missed", "pipeline/stages/cache_wait.c",
+     "		cache_tell(self, TEXT(\"joined\"));", "		cache_tell(self, TEXT(\"miss\"));"),
+    ("a reply with another status than OK does not say what its cache said", "pipeline/requests/reply.c",
+     "					.cache = request->run.cache,",
+     "					.cache = outcome->status == STATUS_OK ? request->run.cache : (struct text){NULL, 0},"),
+    ("one loser is told of, however many there were", "pipeline/async/gather.c", "		gather->losers++;", "		gather->losers = 1;"),
+    ("what a loser wasted is told as if it had been asked at the start", "pipeline/async/gather.c",
+     "		gather->wasted_ns += branch->ended - branch->asked;", "		gather->wasted_ns += branch->ended;"),
+    ("who waited for a permit is said to have waited half as long", "pipeline/stages/lookup.c",
+     "	self->base.run->queue_ns += self->permit.waited_ns;", "	self->base.run->queue_ns += self->permit.waited_ns / 2;"),
 ]

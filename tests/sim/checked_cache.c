@@ -36,6 +36,7 @@ struct checked_cache {
 	struct cache cache;
 	struct cache *inner;
 	complain_fn complain;
+	looked_fn looked;
 	void *user;
 	struct known *slots[SLOTS];
 	uint64_t swept; /* runs that began up to it store nothing at all */
@@ -116,6 +117,7 @@ static enum cache_found get(struct cache *cache, uint64_t hash, struct text key,
 	struct checked_cache *self = checked_of(cache);
 	enum cache_found found = self->inner->ops->get(self->inner, hash, key, now, ret);
 	struct text value = {NULL, 0};
+	self->looked(self->user, found != CACHE_NONE);
 	if (found == CACHE_NONE)
 		return found;
 	if (found != CACHE_MISSING)
@@ -261,7 +263,8 @@ static void free_checked(struct cache *cache)
 	free(self);
 }
 
-struct cache *checked_cache_new(struct cache *inner, complain_fn complain, void *user)
+struct cache *checked_cache_new(
+		struct cache *inner, complain_fn complain, looked_fn looked, void *user)
 {
 	static const struct cache_ops ops = {.get = get,
 			.begin = begin,
@@ -279,6 +282,7 @@ struct cache *checked_cache_new(struct cache *inner, complain_fn complain, void 
 	self->cache = (struct cache){.ops = &ops, .name = inner->name, .hash_key = inner->hash_key};
 	self->inner = inner;
 	self->complain = complain;
+	self->looked = looked;
 	self->user = user;
 	return &self->cache;
 }

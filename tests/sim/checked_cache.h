@@ -9,10 +9,12 @@
 #include "pipeline/resources/cache.h"
 
 typedef void (*complain_fn)(void *user, const char *complaint);
+typedef void (*looked_fn)(void *user, bool found);
 
 /* Takes over inner, which is freed with it. complain is told of the first wrong answer, and of
- * those that follow. NULL when memory is out; inner is then freed. */
-struct cache *checked_cache_new(struct cache *inner, complain_fn complain, void *user);
+ * those that follow; looked, of every look. NULL when memory is out; inner is then freed. */
+struct cache *checked_cache_new(
+		struct cache *inner, complain_fn complain, looked_fn looked, void *user);
 
 /* Of the cache that it checks. */
 const struct cache_stats *checked_cache_stats(const struct cache *cache);

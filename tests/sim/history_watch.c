@@ -141,7 +141,12 @@ static void complain_of_cache(void *user, const char *complaint)
 	witness_complain(user, "%s", complaint);
 }
 
+static void note_look(void *user, bool found)
+{
+	witness_cache_found(user, found);
+}
+
 struct cache *history_wrap_cache(void *user, struct cache *cache)
 {
-	return checked_cache_new(cache, complain_of_cache, user);
+	return checked_cache_new(cache, complain_of_cache, note_look, user);
 }

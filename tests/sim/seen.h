@@ -98,6 +98,12 @@ struct seen_source {
 	struct seen_failures possible; /* those too that may have been cut off from above */
 };
 
+/* What must be told of a request. */
+struct seen_told {
+	struct text verdict; /* of its cache: as foretold, or, once it has ended, as it was told */
+	uint64_t began;	     /* when its latest job did; 0: none has */
+};
+
 /* What has become of one request of the plan. */
 struct seen {
 	enum seen_state state;
@@ -106,7 +112,8 @@ struct seen {
 	uint32_t next_of_id; /* an earlier one with this id, or NOBODY */
 	uint32_t place;	     /* among those that wait */
 	uint64_t received;
-	uint64_t read; /* not before */
+	uint64_t read; /* its turn came not before this, */
+	uint64_t turn; /* and not after this */
 	uint64_t deadline;
 	uint64_t arrival; /* among all */
 	uint64_t told;	  /* its place among all ends */
@@ -120,6 +127,7 @@ struct seen {
 	enum reason reason;
 	unsigned excuses; /* for which it may have been refused: see witness_refusal.c */
 	struct seen_race race;
+	struct seen_told notes;
 	bool in_flight;
 	bool drained;	       /* it was read in a drain */
 	bool held;	       /* its reply waits in the outbox */

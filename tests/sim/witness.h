@@ -53,6 +53,7 @@ struct witness {
 	uint64_t given[PLAN_KEYS][STATUS_COUNT]; /* when a resource last gave it; 0: never */
 	struct seen_median medians[SHAPES_MAX];
 	uint64_t turn_began;
+	bool found;	     /* by the latest look into a cache */
 	size_t told_in_turn; /* ends in this turn, those that are unsettled aside */
 	uint64_t arrivals;
 	uint64_t told;
@@ -123,6 +124,9 @@ void witness_after_leave(struct witness *witness, uint32_t peer);
 
 /* After all that goes on was cut off. */
 void witness_after_cut(struct witness *witness);
+
+/* A cache was looked into. */
+void witness_cache_found(struct witness *witness, bool found);
 
 /* As the watch is told. */
 void witness_ended(struct witness *witness, const struct record *record);

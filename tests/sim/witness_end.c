@@ -72,17 +72,6 @@ static bool may_end_for(
 	return false;
 }
 
-static bool others_wait(const struct witness *witness, uint32_t number)
-{
-	const struct planned *planned = witness_planned(witness, number);
-	for (size_t i = 0; i < witness->waiting_count; i++) {
-		const struct planned *other = witness_planned(witness, witness->waiting[i]);
-		if (other->key == planned->key && other->shape == planned->shape)
-			return true;
-	}
-	return false;
-}
-
 static void cover_end(struct witness *witness, uint32_t number, const struct record *record)
 {
 	static const enum met met_by_reason[] = {
@@ -109,7 +98,7 @@ static void cover_end(struct witness *witness, uint32_t number, const struct rec
 	else if (text_equal(record->run->cache, TEXT("joined")))
 		coverage_meet(coverage, MET_JOINED);
 	else if (record->reason != REASON_NONE && shape->kind == SHAPE_CACHE &&
-			others_wait(witness, number))
+			witness_others_wait(witness, number))
 		coverage_meet(coverage, MET_FIRST_WAITER_LEFT);
 }
 
@@ -170,11 +159,12 @@ void witness_ended(struct witness *witness, const struct record *record)
 		witness_check_refusal(witness, number, waited);
 	if (!waited)
 		witness_check_size(witness, number, record);
+	if (record->reason == REASON_NONE && seen->foretold == FORETOLD_NOTHING)
+		witness_race_ended(witness, number);
+	witness_check_told(witness, number, record, waited);
 	witness_note_time(witness, number, record->status, record->us);
 	if (record->status == STATUS_NOT_FOUND)
 		check_missing(witness, number, record);
-	if (record->reason == REASON_NONE && seen->foretold == FORETOLD_NOTHING)
-		witness_race_ended(witness, number);
 	witness_limit_ended(witness, record);
 	if (seen->foretold == FORETOLD_NOTHING)
 		witness_retry_ended(witness, number, record->reason);

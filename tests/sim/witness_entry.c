@@ -69,6 +69,7 @@ static void look(struct witness *witness, uint32_t number)
 	struct seen *seen = &witness->requests[number];
 	seen->foretold = foretell(witness, number);
 	seen->room = witness_has_room(witness, number);
+	seen->turn = witness_now(witness);
 }
 
 void witness_before_send(struct witness *witness, uint32_t number, uint32_t peer, uint64_t received)
@@ -210,6 +211,8 @@ void witness_after_send(struct witness *witness, uint32_t number)
 	witness_settle(witness);
 	if (seen->foretold != FORETOLD_NOTHING || !witness->before_clear)
 		return;
+	if (seen->state == WAITING)
+		witness_foretell_verdict(witness, number);
 	bool refused = seen->state != WAITING && seen->status == STATUS_RESOURCE_EXHAUSTED;
 	if (shape->kind == SHAPE_LOOKUP)
 		check_lookup(witness, number, shape, refused);

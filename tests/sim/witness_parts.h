@@ -57,6 +57,19 @@ void witness_check_size(struct witness *witness, uint32_t number, const struct r
 void witness_check_retry(struct witness *witness, uint32_t number, const struct wire_reply *reply);
 void witness_note_time(struct witness *witness, uint32_t number, enum status status, uint64_t us);
 
+/* witness_told.c */
+/* Whether another waits for the same of the same pipeline. */
+bool witness_others_wait(const struct witness *witness, uint32_t number);
+/* It waits, nothing else having happened since it was read. */
+void witness_foretell_verdict(struct witness *witness, uint32_t number);
+/* A job has been begun for it. */
+void witness_began(struct witness *witness, uint32_t number);
+/* It has ended, before or after it waited. */
+void witness_check_told(
+		struct witness *witness, uint32_t number, const struct record *record, bool waited);
+/* Its reply is taken. */
+void witness_check_cache(struct witness *witness, uint32_t number, const struct wire_reply *reply);
+
 /* witness_end.c */
 /* Whether a resource has given that status since the request came. */
 bool witness_was_given(const struct witness *witness, uint32_t number, enum status status);

@@ -135,6 +135,7 @@ void witness_replied(struct witness *witness, uint32_t peer, struct text envelop
 	if (reply.status == STATUS_RESOURCE_EXHAUSTED)
 		witness_shed_refused(witness, number, reply.body);
 	witness_check_retry(witness, number, &reply);
+	witness_check_cache(witness, number, &reply);
 	witness_leave(witness, seen);
 }
 

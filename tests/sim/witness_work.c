@@ -185,12 +185,13 @@ uint32_t witness_job_started(struct witness *witness, const struct scripted_job 
 	if (++query->running > query->concurrency)
 		witness_complain(witness, "%" PRIu32 " jobs run where %" PRIu32 " may",
 				query->running, query->concurrency);
-	if (request != NOBODY)
+	if (request != NOBODY) {
 		check_time(witness, request);
-	if (request != NOBODY)
 		check_order(witness, query, request);
-	else if (!scripted_job_value(job, TEXT("n")))
+		witness_began(witness, request);
+	} else if (!scripted_job_value(job, TEXT("n"))) {
 		check_one_run(witness, job, key);
+	}
 	if (request == NOBODY)
 		witness_cache_started(witness, key, query);
 	uint32_t run = add_run(witness, key, request);
