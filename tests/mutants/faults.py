@@ -307,7 +307,7 @@ FAULTS = [
      "	return causes->mixed ? STATUS_UNAVAILABLE : causes->common;", "	return causes->common;"),
     ("a failed fan-out names one cause", "pipeline/async/causes.c", "	causes->end = &copy->next;\n", ""),
     ("a source that ran out of its own time is blamed on the deadline", "pipeline/stages/fanout_reply.c",
-     "	if (late && group->timed)", "	if (late && group->timed && group->gather.count > 2)"),
+     "	if (late && fanout_timed(group, branch))", "	if (late && fanout_timed(group, branch) && group->gather.count > 2)"),
     # What is told.
     ("who joins a flight is told that it missed", "pipeline/stages/cache_wait.c",
      "		cache_tell(self, TEXT(\"joined\"));", "		cache_tell(self, TEXT(\"miss\"));"),
@@ -319,4 +319,8 @@ FAULTS = [
      "		gather->wasted_ns += branch->ended - branch->asked;", "		gather->wasted_ns += branch->ended;"),
     ("who waited for a permit is said to have waited half as long", "pipeline/stages/lookup.c",
      "	self->base.run->queue_ns += self->permit.waited_ns;", "	self->base.run->queue_ns += self->permit.waited_ns / 2;"),
+    ("the outbox of a client that is gone counts as undelivered", "pipeline/requests/client.c",
+     "	outbox_drop(client, &engine->counts.gone);", "	outbox_drop(client, &engine->counts.undelivered);"),
+    ("a reply of a batch to a client that is gone counts as answered", "pipeline/requests/batch.c",
+     "		engine->counts.gone++;", "		engine->counts.answered++;"),
 ]

@@ -102,6 +102,10 @@ void witness_check(struct witness *witness)
 				counts->in_flight, witness->in_flight);
 	if (memcmp(counts->by_status, witness->ended, sizeof(witness->ended)) != 0)
 		witness_complain(witness, "what has ended how is counted wrong");
+	if (counts->answered != witness->fates[FATE_TAKEN] ||
+			counts->gone != witness->fates[FATE_GONE] + witness->gone +
+							witness->dropped)
+		witness_complain(witness, "what was answered, or gone, is counted wrong");
 	if (counts->read !=
 			counts->answered + counts->gone + counts->undelivered + counts->in_flight)
 		witness_complain(witness, "what was read is not what was answered, gone, "

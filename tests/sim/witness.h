@@ -18,6 +18,9 @@
 #define QUERIES_MAX	256
 #define SHORT_WAITS_MAX 256 /* that are remembered */
 
+/* What becomes of a last reply. One that is REFUSED is tried again, or DISCARDED. */
+enum fate { FATE_TAKEN, FATE_REFUSED, FATE_GONE, FATE_DISCARDED, FATES };
+
 struct witness {
 	const struct plan *plan;
 	struct harness *harness;
@@ -69,6 +72,9 @@ struct witness {
 	size_t sent_count;
 	size_t sent_known;
 	uint64_t ended[STATUS_COUNT]; /* how many, as they were told */
+	uint64_t fates[FATES];	      /* of replies */
+	uint64_t dropped;	      /* of the DISCARDED: with their client's outbox */
+	uint64_t gone;		      /* requests that ended with their client */
 	uint32_t cancelling;	      /* whom a $cancel names just now; NOBODY: there is none */
 	uint32_t commanding;	      /* the peer that the latest command came by */
 	uint32_t pongs;		      /* answers to the latest $ping */

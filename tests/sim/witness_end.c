@@ -173,6 +173,7 @@ void witness_ended(struct witness *witness, const struct record *record)
 		witness_complain(witness,
 				"request %" PRIu32 " is said to have taken %" PRIu64 " us", number,
 				record->us);
+	witness->gone += record->reason == GONE;
 	if (record->reason == GONE)
 		witness_leave(witness, seen);
 	else if (witness->batching && witness->peers[seen->peer].held > 0 &&

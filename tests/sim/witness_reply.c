@@ -10,9 +10,6 @@
 
 #include "pipeline/wire/wire.h"
 
-/* What becomes of a reply. */
-enum fate { FATE_TAKEN, FATE_REFUSED, FATE_GONE, FATE_DISCARDED };
-
 /*
  * Of twins whose replies look alike, whether the first is more likely meant. Replies leave in the
  * order in which they were told; one that is discarded was told last; and to a client that is gone
@@ -55,6 +52,7 @@ static uint32_t find(struct witness *witness, uint32_t peer, const char *envelop
 		witness_complain(witness, "what is sent is no reply");
 		return NOBODY;
 	}
+	witness->fates[fate]++;
 	if (ret_reply->id.data && ret_reply->id.data[0] == 'q' && fate != FATE_REFUSED)
 		witness_ponged(witness, peer, ret_reply);
 	if (!ret_reply->id.data || ret_reply->id.data[0] != 'r')
@@ -175,6 +173,7 @@ void witness_discarded(struct witness *witness, uint32_t peer, struct text text)
 		return;
 	struct seen *seen = &witness->requests[number];
 	bool going = witness_is_going(witness, seen->peer);
+	witness->dropped += seen->held;
 	if (!going && !witness_is_refusal(seen) &&
 			witness_count_in_flight(witness, seen->peer) <=
 					witness->plan->configuration.per_client)
