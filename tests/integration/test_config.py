@@ -99,7 +99,6 @@ def test_what_is_not_in_this_version(stack):
         (LISTEN + "control: ipc:///run/sluice/control\n" + rest, '2:1: error: "control" is not in this version'),
         (LISTEN + "databases: {d: {postgres: host}}\n" + PIPELINE, '2:17: error: "postgres" is not in this version'),
         (LISTEN + "caches: {c: {redis: host}}\n" + rest, '2:14: error: "redis" is not in this version'),
-        (LISTEN + "sources: {s: {http: host}}\n" + rest, '2:15: error: "http" is not in this version'),
     ])
 
 
