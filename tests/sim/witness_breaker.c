@@ -45,13 +45,17 @@ static void on_open(struct witness *witness, struct seen_source *seen, const str
 	const struct breaker *breaker = &source->breaker;
 	uint64_t now = witness_now(witness);
 	uint64_t least = ((uint64_t)breaker->settings.of * breaker->settings.failures + 99) / 100;
+	/* Within a batch the clock moves between the end of a question and what is made of it. */
+	uint64_t turn = now - witness->turn_began;
 	bool reopened = breaker->opened == seen->opened; /* its trial was cancelled */
 	if (least > FAILURES_KEPT)
 		least = FAILURES_KEPT;
 	if (seen->state == BREAKER_CLOSED &&
-			count_since(&seen->possible, before(now, breaker->settings.within)) < least)
+			count_since(&seen->possible, before(now, breaker->settings.within + turn)) <
+					least)
 		witness_complain(witness, "%s is left alone with too few failures", source->name);
-	if (seen->state == BREAKER_HALF_OPEN && !reopened && count_since(&seen->possible, now) == 0)
+	if (seen->state == BREAKER_HALF_OPEN && !reopened &&
+			count_since(&seen->possible, now - turn) == 0)
 		witness_complain(witness, "%s is left alone, and its trial did not fail",
 				source->name);
 	if (!reopened)
