@@ -39,7 +39,8 @@ void build_unref(struct build *build)
 	free(build);
 }
 
-/* Nothing runs in it any more. */
+/* Nothing runs in it any more, not even work of requests that were answered: jobs in workers look
+ * at what the pipelines have made. */
 static void end(struct build *build)
 {
 	record_feeds_close(build->feeds);
@@ -129,8 +130,11 @@ void build_say(struct build *build)
 
 void build_drop(struct build *build, enum reason reason)
 {
-	if (build->generation.pipelines)
-		pipelines_close(build->generation.pipelines, reason);
-	else
+	struct generation *generation = &build->generation;
+	if (!generation->pipelines) {
 		end(build);
+		return;
+	}
+	pipelines_cancel(generation->pipelines, reason);
+	generation_retire(generation);
 }

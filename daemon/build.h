@@ -49,8 +49,8 @@ bool build_compile(struct build *build, struct async *async, struct engine *engi
 /* Prints what was found, errors and warnings, in the order of their places. */
 void build_say(struct build *build);
 
-/* Ends it: what flies in it is cancelled, and when that has ended (the runner says so) it is over.
- */
+/* Ends it: what flies in it is cancelled, and when that has ended, and its last request, it is over
+ * (the runner says so). */
 void build_drop(struct build *build, enum reason reason);
 
 /* For resources.c: its memory is needed, or not any more. */

@@ -30,11 +30,10 @@ static void try(void *user);
 
 /* ---- the end of a load */
 
-static void retry_later(struct daemon *daemon)
+static bool retry_later(struct daemon *daemon)
 {
-	if (!daemon->open_timer)
-		(void)loop_every(&daemon->loop, RETRY_NS, LOOP_PRIORITY_ANSWERS, try, daemon,
-				&daemon->open_timer);
+	return daemon->open_timer || loop_every(&daemon->loop, RETRY_NS, LOOP_PRIORITY_ANSWERS, try,
+						     daemon, &daemon->open_timer) >= 0;
 }
 
 static void stop_trying(struct daemon *daemon)
@@ -234,12 +233,15 @@ static void try(void *user)
 		on_error(daemon, &build->diag);
 	}
 	bool hopeless = diag.errors > 0 && !beside;
-	arena_deinit(&arena);
 	loading = daemon->next || !daemon->ready;
-	if (hopeless || (!loading && !resources_to_open(&daemon->current->resources)))
+	if (daemon->code != 0 || hopeless ||
+			(!loading && !resources_to_open(&daemon->current->resources))) {
 		stop_trying(daemon);
-	else
-		retry_later(daemon);
+	} else if (!retry_later(daemon)) {
+		diag_error(&diag, (struct place){0}, "out of memory or descriptors");
+		on_error(daemon, &diag);
+	}
+	arena_deinit(&arena);
 }
 
 /* ---- the beginning of a load */

@@ -121,6 +121,10 @@ static void tell(struct zmq_source *zs, const char *event, const char *reason)
 static void on_pong(struct zmq_source *zs, enum status status)
 {
 	zs->pongs_due--;
+	if (status == STATUS_UNAVAILABLE) {
+		zs->ping = 0; /* the next is another question */
+		zs->pongs_due = 0;
+	}
 	if (status == STATUS_UNAVAILABLE || zs->resource.ready)
 		return;
 	zs->resource.ready = true;

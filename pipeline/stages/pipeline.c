@@ -151,6 +151,11 @@ void pipelines_close(struct pipelines *pipelines, enum reason reason)
 	scope_close(&pipelines->scope);
 }
 
+void pipelines_cancel(struct pipelines *pipelines, enum reason reason)
+{
+	scope_cancel(&pipelines->scope, reason);
+}
+
 void pipelines_retire(struct pipelines *pipelines)
 {
 	scope_close(&pipelines->scope);

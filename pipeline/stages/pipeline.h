@@ -97,6 +97,9 @@ void pipelines_drain(const struct pipelines *pipelines);
 /* Cancels all flights, for good. on_idle comes when their work has ended. */
 void pipelines_close(struct pipelines *pipelines, enum reason reason);
 
+/* Cancels all flights, and starts no more of them; nothing is over by that. Idempotent. */
+void pipelines_cancel(struct pipelines *pipelines, enum reason reason);
+
 /* Nobody will start another flight: on_idle comes when the last has ended by itself. */
 void pipelines_retire(struct pipelines *pipelines);
 

@@ -159,4 +159,47 @@ def test_a_check(stack):
                 check_refusal(kind, done.returncode, done.stderr)
 
 
-tap.run([test_one_allocation_fails, test_memory_is_out_from_then_on, test_a_check])
+def reload(stack, directory, text, kind, successes):
+    """Starts it, reloads it with a pipeline more, asks it and stops it. It is taken or refused, and serves on."""
+    daemon = Sluiced(stack, FAILING, text, directory, environment={kind: str(successes)}, ready=False)
+    if not daemon.comes_up():
+        check_refusal(kind, daemon.process.returncode, daemon.log.lines)
+        return
+    (directory / "sluice.yaml").write_text(DOORS + text + "  more: {steps: [{call: product}]}\n")
+    daemon.signal(signal.SIGHUP)
+    status = daemon.manager.wait_for("READY=1", daemon.process)["STATUS"]
+    taken = "serving generation 2"
+    assert status == taken or re.match("serving generation 1; reload refused: .*memory", status), status
+    if kind == ONE and find_door(daemon):
+        client = Client(stack, daemon)
+        client.ask("$ping", "ping")  # what fails once may be what makes it known, or answers it
+        client.ask("$ping", "ping")
+        hear_ping(client)
+        client.ask("product", "first", {"sku": "s1"})
+        client.ask("product", "second", {"sku": "s1"})
+        client.ask("product", "third", {"sku": "s1"})
+        replies = [client.hear()]
+        while replies[-1].id != "third":
+            replies.append(client.hear())
+        equal(replies[-1].body, {"name": "product 1"})
+    daemon.signal(signal.SIGTERM)
+    daemon.wait_end()
+    equal(daemon.process.returncode, 0)
+
+
+def test_a_reload(stack):
+    directory, text = prepared(stack)
+    with contextlib.ExitStack() as inner:
+        reload(inner, directory, text, ONE, 1 << 30)
+    problems = []
+    for kind in (ONE, ALL):
+        for successes in spread(asked(directory)):
+            try:
+                with contextlib.ExitStack() as inner:
+                    reload(inner, directory, text, kind, successes)
+            except (AssertionError, zmq.ZMQError) as error:
+                problems.append(f"{kind}={successes}: {error}")
+    equal(problems, [])
+
+
+tap.run([test_one_allocation_fails, test_memory_is_out_from_then_on, test_a_check, test_a_reload])
