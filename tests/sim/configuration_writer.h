@@ -34,7 +34,7 @@ static inline bool writer_one_in(struct writer *writer, uint64_t n)
 /* Of a `timeout`: one of a few whole milliseconds, for things to happen at one moment. */
 static inline uint64_t writer_timeout_ms(struct writer *writer)
 {
-	static const uint64_t timeouts_ms[] = {1, 2, 5, 10, 20, 50};
+	static const uint64_t timeouts_ms[] = {1, 5, 5, 10, 10, 20};
 	return PICK(writer, timeouts_ms);
 }
 

@@ -139,6 +139,7 @@ struct seen {
 	bool no_memory;	 /* limits.bytes was used up when it came */
 	bool room;	 /* the other limits were not, at its turn */
 	struct seen_parts parts;
+	bool unsure; /* its turn may have been before a reply of its batch entered flight */
 };
 
 struct seen_peer {

@@ -30,7 +30,7 @@ bool witness_was_given(const struct witness *witness, uint32_t number, enum stat
 	uint64_t since = witness->requests[number].received;
 	/* A flight may have met it before the request joined. */
 	if (witness_shape(witness, number)->caches > 0)
-		since -= witness->plan->configuration.max_deadline;
+		since -= witness->plan->configuration.ceiling;
 	/* That there is none is remembered. */
 	return status == STATUS_NOT_FOUND ? at > 0 : at >= since;
 }

@@ -115,7 +115,8 @@ void witness_begin_waiting(struct witness *witness, uint32_t number)
 	witness->waiting[witness->waiting_count++] = number;
 	witness->waiting_of_key[planned->key]++;
 	witness->waiting_of_shape[planned->shape]++;
-	bool moved = witness->batching && witness->plan->configuration.in_flight_min > 0;
+	bool moved = seen->unsure ||
+		     (witness->batching && witness->plan->configuration.in_flight_min > 0);
 	bool allowed = (seen->room || moved) && !seen->no_memory; /* the limit may have moved */
 	witness_enter_flight(witness, seen);
 	coverage_meet(witness->coverage, MET_WAITED);

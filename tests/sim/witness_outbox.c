@@ -46,6 +46,13 @@ bool witness_is_kept(const struct witness *witness, const struct seen *seen)
 					       witness->plan->configuration.per_client);
 }
 
+/* Whose turn has not been seen may have had it before what happens now. */
+static void doubt(struct witness *witness)
+{
+	for (size_t i = witness->sent_known; i < witness->sent_count; i++)
+		witness->requests[witness->sent[i]].unsure = true;
+}
+
 void witness_hold(struct witness *witness, uint32_t number)
 {
 	struct seen *seen = &witness->requests[number];
@@ -53,8 +60,10 @@ void witness_hold(struct witness *witness, uint32_t number)
 	seen->held = true;
 	if (!seen->in_flight && witness_is_refusal(seen))
 		witness_complain(witness, "the refusal of %" PRIu32 " is kept", number);
-	if (!seen->in_flight)
+	if (!seen->in_flight) {
 		witness_enter_flight(witness, seen);
+		doubt(witness);
+	}
 	if (peer->held++ == 0)
 		peer->unread_since = witness_now(witness);
 	coverage_meet(witness->coverage, MET_HELD);

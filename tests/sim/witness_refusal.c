@@ -118,7 +118,8 @@ void witness_check_refusal(struct witness *witness, uint32_t number, bool waited
 		excuses |= EXCUSE_WAITERS;
 	if (waited && witness_was_given(witness, number, STATUS_RESOURCE_EXHAUSTED))
 		excuses |= EXCUSE_GIVEN;
-	bool moved = witness->batching && witness->plan->configuration.in_flight_min > 0;
+	bool moved = seen->unsure ||
+		     (witness->batching && witness->plan->configuration.in_flight_min > 0);
 	if (!waited && (!seen->room || moved)) /* the limit may have moved since its turn */
 		excuses |= EXCUSE_LIMIT;
 	if (!waited && may_lack_memory(witness, number))
