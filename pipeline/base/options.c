@@ -119,6 +119,14 @@ static bool values_equal(const struct option_value *a, size_t a_count, const str
 	return true;
 }
 
+/* Absent is not the same as empty. */
+static bool fallbacks_equal(struct text a, struct text b)
+{
+	if (!a.data || !b.data)
+		return !a.data && !b.data;
+	return text_equal(a, b);
+}
+
 static bool types_equal(const struct option_value *a, const struct option_value *b)
 {
 	if (a->type_count != b->type_count)
@@ -127,8 +135,7 @@ static bool types_equal(const struct option_value *a, const struct option_value 
 		const struct field_type *one = &a->types[i], *other = &b->types[i];
 		if (!text_equal(one->name, other->name) || one->kind != other->kind ||
 				one->element != other->element ||
-				!one->fallback.data != !other->fallback.data ||
-				!text_equal(one->fallback, other->fallback))
+				!fallbacks_equal(one->fallback, other->fallback))
 			return false;
 	}
 	return true;
