@@ -17,7 +17,7 @@ import tempfile
 import faults
 import mutant
 
-SEEDS = 100
+SEEDS = 300
 SECONDS = 120
 PROGRAM = "tests/sim/sim"
 FAILED = re.compile(r"# seed (\d+) failed at step (\d+), \S+ ms: (.*)")
