@@ -270,7 +270,6 @@ FAULTS = [
     ("a limit that adapts has no bounds", "pipeline/requests/adaptive.c",
      "	adaptive->limit = between(adaptive->limit, (double)adaptive->min, (double)adaptive->max);\n", ""),
     ("a limit follows at once", "pipeline/requests/adaptive.c", "#define SMOOTHING   0.2", "#define SMOOTHING   1"),
-    ("a limit learns from each request", "pipeline/requests/adaptive.c", "	if (now >= adaptive->ends && adaptive->samples >= SAMPLES_MIN) {", "	if (now >= adaptive->ends || adaptive->samples >= SAMPLES_MIN) {"),
     ("what was cancelled says how long work takes", "pipeline/requests/request.c",
      "	if (reason == REASON_NONE)\n		admission_learn(", "	admission_learn("),
     # Hedges and breakers.
