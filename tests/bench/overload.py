@@ -79,7 +79,7 @@ class Source(threading.Thread):
             if target == b"$cancel":
                 continue
             if not target.startswith(b"$"):
-                time.sleep(SERVICE_SECONDS)
+                self.over.wait(SERVICE_SECONDS)
             self.socket.send_multipart([peer, name + b" OK\n{}"])
 
 

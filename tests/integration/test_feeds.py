@@ -5,7 +5,6 @@ import json
 import pathlib
 import subprocess
 import sys
-import time
 
 import zmq
 
@@ -75,8 +74,10 @@ def test_an_outlier_tells_the_whole_story(stack):
     feed = Feed(stack, daemon, "outlier.odd")
     client.ask("quote", "slow", GOLD)
     question, _ = north.asked(), south.asked()
-    # A slow source. Neither mean nor deviation is over the longest that it took: this is far beyond four of them.
-    time.sleep(6 * max(usual) / 1e6 + 0.02)
+    # A slow source: it answers when the daemon's own clock says that so much has passed. Neither mean nor deviation is
+    # over the longest that it took, so this is far beyond four of them.
+    begun = feed.stats()["t"]
+    feed.stats(lambda stats: stats["t"] > begun + 6 * max(usual) + 20000)
     north.answer(question, body=1)
     equal(client.hear().id, "slow")
     event = feed.wait_for("outlier.odd", lambda event: event["id"] == "slow")
