@@ -260,12 +260,7 @@ const struct option retry_options[] = {
 				.max = RETRY_BUDGET_MAX,
 				.help = "tokens: a failure takes one, a success gives back a "
 					"tenth; none is retried at half or below; 0: no bound"},
-		{.key = "steps",
-				.kind = OPTION_STEPS,
-				.required = true,
-				.min = 1,
-				.variants = stage_variants,
-				.help = "stages, in order"},
+		STEPS_OPTION,
 		{.key = NULL},
 };
 

@@ -26,5 +26,12 @@ extern const struct stage_type steps_type;
 /* The stages that a configuration may name: for option tables. Ends with a NULL name. */
 extern const struct option_variant stage_variants[];
 
+/* The option `steps` of a stage that runs some. */
+#define STEPS_OPTION                                                                               \
+	{                                                                                          \
+		.key = "steps", .kind = OPTION_STEPS, .required = true, .min = 1,                  \
+		.variants = stage_variants, .help = "stages, in order"                             \
+	}
+
 /* The type of that name; there is one for each variant that isn't marked as later. */
 const struct stage_type *stage_type_find(struct text name);

@@ -59,12 +59,7 @@ const struct option timeout_options[] = {
 				.min = 1000000,
 				.max = OPTION_DURATION_MAX,
 				.help = "the longest that the steps may take"},
-		{.key = "steps",
-				.kind = OPTION_STEPS,
-				.required = true,
-				.min = 1,
-				.variants = stage_variants,
-				.help = "stages, in order"},
+		STEPS_OPTION,
 		{.key = NULL},
 };
 

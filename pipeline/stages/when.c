@@ -174,12 +174,7 @@ const struct option when_options[] = {
 				.kind = OPTION_TEMPLATE,
 				.help = "it is a number greater than this"},
 		{.key = "below", .kind = OPTION_TEMPLATE, .help = "it is a number less than this"},
-		{.key = "steps",
-				.kind = OPTION_STEPS,
-				.required = true,
-				.min = 1,
-				.variants = stage_variants,
-				.help = "stages, in order"},
+		STEPS_OPTION,
 		{.key = NULL},
 };
 
