@@ -225,7 +225,6 @@ static bool end_work(struct play *play, struct text name, struct text rest)
 	return wrong(play, "a job ends, an ask answers");
 }
 
-/* Anything but time that passes. */
 /* `reload CONFIGURATION`, in one line; without one, the same again. */
 static bool reload(struct play *play, struct text yaml)
 {
@@ -241,6 +240,7 @@ static bool reload(struct play *play, struct text yaml)
 	return true;
 }
 
+/* Anything but time that passes. */
 static bool put_in(struct play *play, struct text input)
 {
 	struct engine *engine = play->harness.engine;
@@ -269,6 +269,62 @@ static bool put_in(struct play *play, struct text input)
 	return source ? change_source(play, source, rest) : change_peer(play, name, rest);
 }
 
+static size_t digits_before(struct text t)
+{
+	size_t count = 0;
+	while (count < t.size && t.data[t.size - count - 1] >= '0' &&
+			t.data[t.size - count - 1] <= '9')
+		count++;
+	return count;
+}
+
+static size_t digits_of(struct text t)
+{
+	size_t count = 0;
+	while (count < t.size && t.data[count] >= '0' && t.data[count] <= '9')
+		count++;
+	return count;
+}
+
+/* Takes `NUMBER..NUMBER` in the head of an input apart: what stands before it and behind it. */
+static bool find_range(struct text input, struct text *ret_before, uint64_t *ret_first,
+		uint64_t *ret_last, struct text *ret_after)
+{
+	struct text after = input;
+	struct text before = cut(&after, TEXT(".."));
+	size_t first = digits_before(before);
+	size_t last = digits_of(after);
+	if (memmem(before.data, before.size, " | ", 3))
+		return false;
+	if (!text_to_u64((struct text){before.data + before.size - first, first}, ret_first) ||
+			!text_to_u64((struct text){after.data, last}, ret_last))
+		return false;
+	*ret_before = (struct text){before.data, before.size - first};
+	*ret_after = (struct text){after.data + last, after.size - last};
+	return true;
+}
+
+/* Each of a range of numbers, one after another in the same turn. What is made of them stays, for
+ * names and answers are borrowed. */
+static bool put_in_each(struct play *play, struct text input)
+{
+	struct arena *arena = &play->harness.world.arena;
+	uint64_t first;
+	uint64_t last;
+	struct text before, after;
+	if (!find_range(input, &before, &first, &last, &after))
+		return put_in(play, input);
+	for (uint64_t number = first; number <= last; number++) {
+		struct text one = arena_format(arena, "%.*s%" PRIu64 "%.*s", TEXT_ARG(before),
+				number, TEXT_ARG(after));
+		if (!one.data)
+			return wrong(play, "out of memory");
+		if (!put_in(play, one))
+			return false;
+	}
+	return true;
+}
+
 static bool play_input(struct play *play, uint64_t ms, struct text input)
 {
 	struct world *world = &play->harness.world;
@@ -285,7 +341,7 @@ static bool play_input(struct play *play, uint64_t ms, struct text input)
 		world_at(world, ms);
 	trace_input(&play->trace, "%.*s", TEXT_ARG(input));
 	async_enter(&world->async, world->async.now);
-	return put_in(play, what);
+	return put_in_each(play, what);
 }
 
 static bool play_line(struct play *play, struct text line)
