@@ -328,6 +328,55 @@ def test_a_race(stack):
     equal(counts(feed, "south", "asked", "answered", "cancelled", "connected"), [2, 1, 1, 2])
 
 
+HEDGED = """
+  quote: {takes: {symbol: string}, steps: [{fanout: {to: [NAMES], wait: any, hedge: {after: 1ms, budget: 100%}}}]}
+"""
+
+
+def hedges(feed):
+    counted = feed.stats()["pipelines"]["quote"]["stages"]["quote/1.fanout"]
+    return [counted[name] for name in ("asked", "hedges", "hedges_won", "hedges_refused")]
+
+
+def test_a_hedge(stack):
+    north, south = Web(stack), Web(stack)
+    client, feed = over(stack, pipelines=HEDGED, north=north, south=south)
+    fast = None
+    for n in range(3):
+        client.ask("quote", n, APPLE)
+        slow, request = north.hear()
+        equal(request.target, "/quote?symbol=AAPL")
+        # Only because that one does not answer the other is asked; its answer is taken, and the first is cut off.
+        fast = fast or south.accept()
+        equal(fast.hear().target, "/quote?symbol=AAPL")
+        fast.answer(str(n))
+        equal(client.hear().body, n)
+        slow.hear_close()
+    equal(hedges(feed), [6, 3, 3, 0])
+    equal(counts(feed, "north", "asked", "answered", "cancelled", "connected", "pending"), [3, 0, 3, 3, 0])
+    equal(counts(feed, "south", "asked", "answered", "cancelled", "connected", "pending"), [3, 3, 0, 1, 0])
+
+
+def test_the_first_wins_over_its_hedge(stack):
+    north, south = Web(stack), Web(stack)
+    client, feed = over(stack, pipelines=HEDGED, north=north, south=south)
+    client.ask("quote", "a", APPLE)
+    (first, _), (hedge, _) = north.hear(), south.hear()
+    first.answer("1")
+    equal(client.hear().body, 1)
+    hedge.hear_close()
+    equal(hedges(feed), [2, 1, 0, 0])
+    # What is halfway through its answer is cut off as well.
+    client.ask("quote", "b", APPLE)
+    first.hear()
+    hedge, _ = south.hear()
+    first.say("HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\n[1")
+    hedge.answer("2")
+    equal(client.hear().body, 2)
+    first.hear_close()
+    equal(hedges(feed), [4, 2, 1, 0])
+
+
 def test_a_server_that_is_not_there(stack):
     holder = stack.enter_context(socket.socket())
     holder.bind(("127.0.0.1", 0))
@@ -520,7 +569,7 @@ tap.run([
     test_a_connection_is_used_again, test_a_connection_that_is_closed_just_as_it_is_used_again, test_statuses,
     test_a_redirect_is_not_followed, test_answers_that_are_none, test_answers_without_an_end,
     test_what_nobody_asked_for, test_a_deadline_closes_the_connection, test_a_cancel_closes_the_connection, test_a_race,
-    test_a_server_that_is_not_there, test_connections_are_bounded, test_a_required_source,
+    test_a_hedge, test_the_first_wins_over_its_hedge, test_a_server_that_is_not_there, test_connections_are_bounded, test_a_required_source,
     test_values_that_may_not_stand_in_a_url, test_the_environment_is_nobodys_proxy,
     test_a_reload, test_what_is_wrong_with_a_configuration,
 ])
