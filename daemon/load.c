@@ -184,9 +184,10 @@ static void give_up(struct build *build)
 {
 	const struct resource *missing = resources_missing(&build->resources);
 	diag_error(&build->diag, missing->place,
-			"\"%s\" is required and is not ready: it was waited for as long as "
+			"\"%s\" is required and is not ready%s%s%s: it was waited for as long as "
 			"`start_timeout` says; start it, or say `required: false`",
-			missing->name);
+			missing->name, missing->trouble ? " (" : "",
+			missing->trouble ? missing->trouble : "", missing->trouble ? ")" : "");
 }
 
 /* What can never be opened ends a load; of what serves it is only said. */

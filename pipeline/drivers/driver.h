@@ -42,6 +42,7 @@ struct resource {
 	bool ready;  /* opened, every query prepared; a source: has answered $ping, was connected */
 	bool behind; /* a database that is ready, of which queries were named since that have not
 			been prepared: to be opened again */
+	const char *trouble; /* why it is not ready, where that is known; else NULL */
 	struct cache *cache;
 	struct database *database;
 	struct source *source;

@@ -12,6 +12,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "pipeline/drivers/http_text.h"
 
@@ -52,6 +53,11 @@ static const struct option options[] = {
 				.kind = OPTION_SIZE,
 				.min = 1,
 				.help = "bytes of an answer; `limits.message` if not given"},
+		{.key = "ca",
+				.kind = OPTION_TEXT,
+				.min = 1,
+				.help = "with https: a file of certificates, of which one must "
+					"have signed the server's; the system's, if not given"},
 		{.key = "required",
 				.kind = OPTION_BOOLEAN,
 				.fallback = "false",
@@ -88,6 +94,17 @@ static bool check_body(const struct option_map *map, struct diag *diag)
 	if (!body->given || option_get(map, "method")->choice == METHOD_POST)
 		return true;
 	diag_error(diag, body->place, "a GET has no body: say `method: POST` or leave it out");
+	return false;
+}
+
+static bool check_ca(const struct option_map *map, struct diag *diag)
+{
+	const struct option_value *ca = option_get(map, "ca");
+	struct text url = option_get(map, "http")->template->parts[0].literal;
+	if (!ca->given || http_url_is_secure(url))
+		return true;
+	diag_error(diag, ca->place,
+			"certificates are for https: say so in the URL or leave it out");
 	return false;
 }
 
@@ -144,6 +161,7 @@ static struct resource *create(const struct driver_context *context, const char 
 {
 	const struct option_map *headers = option_get(map, "headers")->map;
 	bool right = check_url(option_get(map, "http"), diag);
+	right = right && check_ca(map, diag);
 	right = check_headers(headers, diag) && right;
 	right = check_body(map, diag) && right;
 	if (!right)
@@ -159,6 +177,7 @@ static struct resource *create(const struct driver_context *context, const char 
 	}
 	hs->context = context;
 	hs->headers = headers;
+	hs->ca = option_get(map, "ca");
 	hs->origin = origin;
 	hs->post = option_get(map, "method")->choice == METHOD_POST;
 	hs->connections = (uint32_t)option_number(map, "connections");
@@ -194,10 +213,12 @@ void http_source_down(struct http_source *hs, const char *reason)
 static void probed(struct http_source *hs, CURLcode result)
 {
 	http_probe_end(hs);
-	if (result == CURLE_OK)
+	if (result == CURLE_OK) {
 		http_source_up(hs, "connected");
-	else
-		http_source_down(hs, http_failure(result)->message.data);
+		return;
+	}
+	hs->resource.trouble = http_failure(result)->message.data;
+	http_source_down(hs, hs->resource.trouble);
 }
 
 static void on_ended(void *user, struct transfer *transfer, CURLcode result)
@@ -220,10 +241,22 @@ static int open_transfers(struct http_source *hs)
 	return transfers_init(&hs->transfers, loop, (long)hs->connections, on_ended, hs);
 }
 
+/* A file that is there may still hold no certificate: that shows when it is connected. */
+static bool check_ca_file(const struct option_value *ca, struct diag *diag)
+{
+	if (!ca->given || access(ca->text.data, R_OK) == 0)
+		return true;
+	diag_error(diag, ca->place, "\"%.*s\" cannot be read: %s", TEXT_ARG(ca->text),
+			strerror(errno));
+	return false;
+}
+
 /* Again and again until it is ready, so a probe that failed is followed by the next. */
 static void open_source(struct resource *resource, struct diag *diag)
 {
 	struct http_source *hs = container_of(resource, struct http_source, resource);
+	if (!hs->transfers.multi && !check_ca_file(hs->ca, diag))
+		return;
 	int r = hs->transfers.multi ? 0 : open_transfers(hs);
 	if (r == 0 && !hs->resource.ready && !hs->probing)
 		r = http_probe_start(hs);

@@ -31,6 +31,7 @@ struct http_source {
 	uint32_t queue;
 	bool post;
 	const struct option_map *headers;   /* NULL: none */
+	const struct option_value *ca;	    /* the file of certificates, where one is given */
 	char *origin;			    /* where to connect */
 	struct source_template templates[]; /* the URL, then the headers in their order */
 };

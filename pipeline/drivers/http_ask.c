@@ -34,6 +34,8 @@ static const struct http_failure failures[] = {
 				MESSAGE("cannot be connected in time")},
 		{CURLE_PEER_FAILED_VERIFICATION, STATUS_UNAVAILABLE, true,
 				MESSAGE("its certificate is not trusted")},
+		{CURLE_SSL_CACERT_BADFILE, STATUS_UNAVAILABLE, true,
+				MESSAGE("the file that `ca` names holds no certificate")},
 		{CURLE_SSL_CONNECT_ERROR, STATUS_UNAVAILABLE, true, MESSAGE("does not speak TLS")},
 		{CURLE_SEND_ERROR, STATUS_UNAVAILABLE, false, MESSAGE("connection lost")},
 		{CURLE_RECV_ERROR, STATUS_UNAVAILABLE, false, MESSAGE("connection lost")},

@@ -58,6 +58,11 @@ struct text http_url_origin(struct text url)
 	return (struct text){url.data, authority_end(url)};
 }
 
+bool http_url_is_secure(struct text url)
+{
+	return scheme_size(url) == sizeof("https://") - 1;
+}
+
 static bool is_port(struct text t)
 {
 	uint64_t port;

@@ -21,6 +21,9 @@ const char *http_url_wrong(const struct template *url);
 /* `http://HOST:PORT` of a URL that is right: what stands before its path or query. */
 struct text http_url_origin(struct text url);
 
+/* Whether a URL that is right is one of https. */
+bool http_url_is_secure(struct text url);
+
 /* Why a URL that was filled in can't be asked; NULL: it can. */
 const char *http_url_unfit(struct text url);
 

@@ -49,16 +49,25 @@ static size_t on_header(char *data, size_t size, size_t count, void *user)
 	return call->header_bytes > HEADERS_MAX ? stop(call, HTTP_HEADERS_TOO_LARGE) : line.size;
 }
 
+/* In place of the system's, which libcurl was built to look for in a file or in a folder. */
+static bool set_ca(CURL *easy, const char *path)
+{
+	return curl_easy_setopt(easy, CURLOPT_CAINFO, path) == CURLE_OK &&
+	       curl_easy_setopt(easy, CURLOPT_CAPATH, NULL) == CURLE_OK;
+}
+
 /*
  * CURLOPT_QUICK_EXIT: without it a handle that is removed while its host's name resolves waits for
  * the thread that does it, and so would the loop (Curl_resolver_kill() in lib/asyn-thread.c).
  */
-static bool set_basics(CURL *easy)
+static bool set_basics(CURL *easy, const struct option_value *ca)
 {
 	bool set = curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https") == CURLE_OK;
 	set = curl_easy_setopt(easy, CURLOPT_PROXY, "") == CURLE_OK && set;
 	set = curl_easy_setopt(easy, CURLOPT_USERAGENT, "sluiced/" SLUICE_VERSION) == CURLE_OK &&
 	      set;
+	if (ca->given)
+		set = set_ca(easy, ca->text.data) && set;
 	(void)curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
 	(void)curl_easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L);
 	(void)curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0L);
@@ -68,10 +77,10 @@ static bool set_basics(CURL *easy)
 	return set;
 }
 
-static CURL *make_easy(void)
+static CURL *make_easy(const struct http_source *hs)
 {
 	CURL *easy = curl_easy_init();
-	if (easy && !set_basics(easy)) {
+	if (easy && !set_basics(easy, hs->ca)) {
 		curl_easy_cleanup(easy);
 		return NULL;
 	}
@@ -82,7 +91,7 @@ static CURL *take_easy(struct http_source *hs)
 {
 	if (hs->spare_count > 0)
 		return hs->spare[--hs->spare_count];
-	CURL *easy = make_easy();
+	CURL *easy = make_easy(hs);
 	if (!easy)
 		return NULL;
 	(void)curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_body);
@@ -209,7 +218,7 @@ void http_transfer_end(struct http_call *call)
 
 int http_probe_start(struct http_source *hs)
 {
-	CURL *easy = make_easy();
+	CURL *easy = make_easy(hs);
 	if (!easy)
 		return -ENOMEM;
 	transfer_init(&hs->probe, easy);

@@ -550,6 +550,7 @@ def test_what_is_wrong_with_a_configuration(stack):
             ("target: x", '30: error: unknown key "target"'),
             ("body: {a: 1}", "36: error: a GET has no body: say `method: POST` or leave it out"),
             ("headers: {host: a}", "40: error: \"host\": this header is sluiced's own to set"),
+            ("ca: /etc/ssl/x.pem", '34: error: certificates are for https: say so in the URL or leave it out'),
             ("method: PUT", '38: error: "method": expected one of GET, POST, not "PUT"')]:
         first, = check(stack, f"http: 'http://a/', {options}")
         equal((options, first[:len(error) + 2]), (options, "4:" + error))

@@ -110,26 +110,43 @@ http {{
   scgi_temp_path {folder}/e;
   default_type application/json;
   server {{
-    listen 127.0.0.1:{port};
+    listen 127.0.0.1:{port}{tls};
     {server}
   }}
 }}
 """
 
 
+TLS = """ ssl;
+    ssl_certificate {0}.pem;
+    ssl_certificate_key {0}.key"""
+
+
+def certificate(directory, name, *hosts):
+    """A certificate that has signed itself, NAME.pem with NAME.key, for `DNS:…` and `IP:…`; its path without the end."""
+    path = directory / name
+    subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2",
+         "-subj", f"/CN={name}", "-addext", f"subjectAltName={','.join(hosts)}", "-keyout", f"{path}.key",
+         "-out", f"{path}.pem"], check=True, capture_output=True, timeout=TIMEOUT)
+    return path
+
+
 class Nginx:
-    """The real thing, in a folder of its own, with what `server` says. It inherits its listening socket, as from the
+    """The real thing, in a folder of its own, with what `server` says; over TLS with a certificate. It inherits its listening socket, as from the
     process that it would replace, so nobody can take its port in between."""
 
-    def __init__(self, stack, server, files=()):
+    def __init__(self, stack, server, files=(), signed=None):
         self.folder = folder(stack)
         listener = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
         self.port = listener.getsockname()[1]
-        self.url = f"http://127.0.0.1:{self.port}"
+        self.url = f"{'https' if signed else 'http'}://127.0.0.1:{self.port}"
         for name, text in dict(files).items():
             (self.folder / name).write_text(text)
         path = self.folder / "nginx.conf"
-        path.write_text(NGINX_CONF.format(folder=self.folder, port=self.port, user=" user root;" if os.geteuid() == 0 else "", server=server.replace("FOLDER", str(self.folder))))
+        path.write_text(NGINX_CONF.format(
+            folder=self.folder, port=self.port, user=" user root;" if os.geteuid() == 0 else "",
+            server=server.replace("FOLDER", str(self.folder)), tls=TLS.format(signed) if signed else ""))
         os.set_inheritable(listener.fileno(), True)
         self.process = subprocess.Popen(
             [NGINX, "-p", str(self.folder), "-e", str(self.folder / "error.log"), "-c", str(path)],

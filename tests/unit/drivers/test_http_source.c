@@ -108,17 +108,18 @@ static struct resource *create(struct fixture *f, const char *url, struct diag *
 {
 	const struct place place = {"sluice.yaml", 7, 11};
 	static const char *const keys[] = {"http", "method", "body", "headers", "connections",
-			"queue", "max_body", "required"};
-	struct option_value *values = arena_zalloc(&f->arena, 8 * sizeof(*values));
+			"queue", "max_body", "required", "ca"};
+	const size_t count = sizeof(keys) / sizeof(*keys);
+	struct option_value *values = arena_zalloc(&f->arena, count * sizeof(*values));
 	struct option_map *map = arena_zalloc(&f->arena, sizeof(*map));
 	assert_non_null(values);
 	assert_non_null(map);
-	for (size_t i = 0; i < 8; i++)
+	for (size_t i = 0; i < count; i++)
 		values[i] = (struct option_value){.name = text_of(keys[i]), .place = place};
 	values[0].template = template_compile(text_of(url), false, place, &f->arena, diag);
 	values[4].number = 2;
 	values[5].number = 10;
-	*map = (struct option_map){place, values, 8};
+	*map = (struct option_map){place, values, count};
 	return http_driver.create(&f->context, "south", map, diag);
 }
 

@@ -79,6 +79,12 @@ static void test_origins(void **state)
 	assert_true(text_equal(http_url_origin(TEXT("http://a")), TEXT("http://a")));
 }
 
+static void test_schemes(void **state)
+{
+	assert_true(http_url_is_secure(TEXT("https://a")));
+	assert_false(http_url_is_secure(TEXT("http://a/https://b")));
+}
+
 /* As a value with dots may have made them. */
 static void test_urls_that_are_filled_in(void **state)
 {
@@ -181,6 +187,7 @@ int main(void)
 			cmocka_unit_test(test_whom_it_goes_to_stands_in_plain_text),
 			cmocka_unit_test(test_what_may_not_stand_behind_it),
 			cmocka_unit_test(test_origins),
+			cmocka_unit_test(test_schemes),
 			cmocka_unit_test(test_urls_that_are_filled_in),
 			cmocka_unit_test(test_names_of_headers),
 			cmocka_unit_test(test_values_of_headers),

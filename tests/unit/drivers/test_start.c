@@ -22,7 +22,7 @@
 #include "tests/unit/allocations.h"
 #include "tests/unit/loop/loop_fixture.h"
 
-#define OPTIONS_MAX 8
+#define OPTIONS_MAX 9
 
 static const struct place place = {"sluice.yaml", 4, 8};
 
@@ -134,7 +134,7 @@ static void test_http(void **state)
 {
 	struct test *test = *state;
 	static const char *const keys[OPTIONS_MAX] = {"http", "method", "body", "headers",
-			"connections", "queue", "max_body", "required"};
+			"connections", "queue", "max_body", "required", "ca"};
 	const struct driver *driver = driver_find("http");
 	struct arena arena;
 	struct diag diag;
