@@ -74,8 +74,10 @@ def test_a_product_is_cached(stack):
 
 
 def answer(source, status, body=None):
-    """Answers the next question to a source; gives the question's target."""
+    """Answers the next question to a source; gives its target. A question before it may have been taken back."""
     target, name, _ = source.hear()
+    while target == "$cancel":
+        target, name, _ = source.hear()
     source.say(f"{name} {status} us=0" + ("\n" + json.dumps(body) if body is not None else ""))
     return target
 
