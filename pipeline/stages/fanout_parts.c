@@ -32,7 +32,7 @@ struct fanout_parts {
 	uint32_t good;	   /* groups */
 	bool failed;	   /* some group has no value */
 	bool partial;
-	bool over; /* the first error has ended it */
+	bool over; /* the first error ends it; its group is not judged yet */
 	struct causes causes;
 };
 
@@ -266,11 +266,27 @@ static bool serve(struct fanout_frame *self, struct group *group)
 	bool enough = group->gather.good >= group->gather.needed;
 	/* Losers are cancelled first: they are not missing. */
 	fanout_close_group(self, group);
+	self->parts->over = !enough && fanout->fail_fast;
+	if (self->parts->over)
+		return true;
 	if (!push_verdict(self, group))
 		return false;
 	let_go(self, group);
-	self->parts->over |= !enough && fanout->fail_fast;
 	return true;
+}
+
+/* What had failed by the first error, in it and in the groups that it cuts off. */
+static void judge_open(struct fanout_frame *self)
+{
+	struct fanout_parts *parts = self->parts;
+	for (uint32_t i = 0; i < parts->begun; i++) {
+		struct group *group = &self->groups[i];
+		if (!group->portion)
+			continue;
+		if (!group->closed)
+			fanout_close_group(self, group);
+		parts->failed |= !fanout_judge(self, group, &parts->causes).good;
+	}
 }
 
 /* It ends, however it stands. */
@@ -285,6 +301,8 @@ static enum progress end(struct fanout_frame *self)
 static enum progress end_with_outcome(struct fanout_frame *self)
 {
 	const struct fanout_parts *parts = self->parts;
+	if (parts->over)
+		judge_open(self);
 	struct outcome outcome = outcome_ok(value_of(TEXT("{}")));
 	outcome.partial = parts->partial;
 	if (parts->failed && (!fanout_of(self)->partial || parts->good == 0))
@@ -391,7 +409,7 @@ enum progress fanout_parts_resume(struct fanout_frame *self, struct frame *child
 			continue;
 		if (!fanout_ask_more(self, group) || !serve(self, group))
 			return end(self);
-		if (child)
+		if (child || parts->over)
 			break;
 	}
 	return go_on(self);

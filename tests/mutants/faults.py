@@ -28,6 +28,9 @@ FAULTS = [
      "	link_remove(&permit->link);\n	permit->semaphore->waiting--;", "	link_remove(&permit->link);"),
     ("a permit that is given back is free for whoever comes first", "pipeline/async/semaphore.c",
      "	while (!list_empty(&semaphore->waiters)) {", "	while (!list_empty(&semaphore->waiters) && semaphore->held <= 1) {"),
+    ("any failure is a row that is missing", "pipeline/stages/lookup.c",
+     "	if (outcome.status == STATUS_NOT_FOUND && lookup->missing_is_null)",
+     "	if (outcome.status != STATUS_OK && lookup->missing_is_null)"),
     # What a source is asked.
     ("a source's own template is filled in as a key is", "pipeline/stages/question.c",
      "names_text(names, text->template, text->use,", "names_text(names, text->template, TEMPLATE_KEY,"),
@@ -257,6 +260,9 @@ FAULTS = [
      "		if (reply_part(request, part))\n			return true;", "		if (reply_part(request, part))\n			return false;"),
     ("a part is no reason to think that a client reads", "pipeline/requests/outbox.c",
      "	take_out(held, size);\n	on_left(held, sent);\n	return true;", "	take_out(held, size);\n	bool part = held->part;\n	on_left(held, sent);\n	return !part;"),
+    ("the first error forgets what else had failed", "pipeline/stages/fanout_parts.c",
+     "		if (!group->portion)\n			continue;\n		if (!group->closed)\n			fanout_close_group(self, group);\n		parts->failed",
+     "		if (!group->portion)\n			continue;\n		if (!group->closed)\n			continue;\n		parts->failed"),
     ("a part of nobody's pipeline leaves", "pipeline/stages/steps.c",
      "				 frame->at + 1 == steps->count;", "				 frame->at < steps->count;"),
     # Overload.

@@ -121,8 +121,6 @@ enum status witness_race_failure(const struct seen_race *race, const struct seen
 /* common, with the failures of a group that has not enough good answers. */
 enum status witness_race_group_status(const struct race *race, const struct seen_race *seen,
 		uint32_t group, enum status common);
-/* Whether it answers each element by itself: the first that fails is then the only one told of. */
-bool witness_race_parted(const struct witness *witness, uint32_t number);
 void witness_race_asked(struct witness *witness, const struct scripted_ask *ask, uint32_t number);
 void witness_race_answered(struct witness *witness, const struct scripted_ask *ask, uint32_t number,
 		struct seen_branch answer);

@@ -165,11 +165,6 @@ static uint32_t count_good(const struct seen *seen)
 	return good;
 }
 
-bool witness_race_parted(const struct witness *witness, uint32_t number)
-{
-	return witness_race_of(witness, number)->each && witness_planned(witness, number)->stream;
-}
-
 void witness_race_ended(struct witness *witness, uint32_t number)
 {
 	const struct race *race = witness_race_of(witness, number);
@@ -192,8 +187,7 @@ void witness_race_ended(struct witness *witness, uint32_t number)
 				decision == OPEN  ? "nothing yet"
 				: decision == WON ? "it is won"
 						  : "it has failed");
-	else if (decision == FAILED && !(race->fail_fast && witness_race_parted(witness, number)) &&
-			seen->status != status_of(witness, number))
+	else if (decision == FAILED && seen->status != status_of(witness, number))
 		witness_complain(witness, "request %" PRIu32 " ends %s where its causes are %s",
 				number, status_text(seen->status).data,
 				status_text(status_of(witness, number)).data);

@@ -187,8 +187,7 @@ static void check_causes(struct witness *witness, uint32_t number, const struct 
 		(void)snprintf(stage, sizeof(stage), "/%s\"", configuration_sources[i]);
 		uint32_t named = count(reply->body, stage);
 		/* The first whose time is over may have ended it for those with the same limit. */
-		bool cut = race->fail_fast &&
-			   (seen->expired || witness_race_parted(witness, number));
+		bool cut = race->fail_fast && seen->expired;
 		if (named > failed || (named < failed && !cut))
 			witness_complain(witness,
 					"request %" PRIu32 " names %s not %" PRIu32 " times: %.*s",
