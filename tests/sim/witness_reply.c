@@ -64,17 +64,23 @@ static uint32_t find(struct witness *witness, uint32_t peer, const char *envelop
 	return number;
 }
 
+/* How old what was there before it came may be when it is given. What is kept begins to age when
+ * all of it is there. */
+static uint64_t oldest_of(const struct witness *witness, uint32_t number)
+{
+	const struct shape *shape = witness_shape(witness, number);
+	if (shape->kind != SHAPE_TREE)
+		return shape->ttl;
+	return shape->ttl + shape->caches * witness->plan->configuration.max_deadline;
+}
+
 /* Each value in a body says which run gave it. */
 static void check_value(struct witness *witness, uint32_t number, uint32_t run)
 {
 	const struct planned *planned = witness_planned(witness, number);
 	const struct seen *seen = &witness->requests[number];
 	const struct seen_run *from = &witness->runs[run];
-	const struct shape *shape = witness_shape(witness, number);
-	/* What is kept begins to age when all of it is there. */
-	uint64_t oldest = shape->ttl;
-	if (shape->kind == SHAPE_TREE)
-		oldest += shape->caches * witness->plan->configuration.max_deadline;
+	uint64_t oldest = oldest_of(witness, number);
 	uint64_t at = seen->state == TOLD ? seen->told_at : witness_now(witness);
 	if (run >= witness->run_count || !from->good || from->ended > at)
 		witness_complain(witness, "request %" PRIu32 " got a value that nobody gave",
@@ -84,6 +90,17 @@ static void check_value(struct witness *witness, uint32_t number, uint32_t run)
 	else if (from->ended < seen->received && at - from->ended >= oldest)
 		witness_complain(
 				witness, "request %" PRIu32 " got a value that is too old", number);
+}
+
+/* `null` is what some lookups make of "there is none", and of nothing else. */
+static void check_null(struct witness *witness, uint32_t number)
+{
+	uint32_t key = witness_planned(witness, number)->key;
+	uint64_t none_at = witness->given[key][STATUS_NOT_FOUND];
+	if (!witness_shape(witness, number)->forgives || none_at == 0 ||
+			none_at + oldest_of(witness, number) < witness->requests[number].received)
+		witness_complain(witness, "request %" PRIu32 " got null for what is no lack",
+				number);
 }
 
 void witness_check_body(struct witness *witness, uint32_t number, const struct wire_reply *reply)
@@ -97,6 +114,8 @@ void witness_check_body(struct witness *witness, uint32_t number, const struct w
 		witness_complain(witness, "request %" PRIu32 " got a part for the whole", number);
 	if (!at)
 		witness_gate_gave(witness, number, 0);
+	else if (text_equal(reply->body, TEXT("null")))
+		check_null(witness, number);
 	while (at && (at = memmem(at, (size_t)(end - at), head, sizeof(head) - 1)) != NULL) {
 		at += sizeof(head) - 1;
 		uint32_t run = (uint32_t)strtoul(at, NULL, 10);

@@ -155,6 +155,10 @@ static void test_no_row(void **state)
 	struct trial *null = start("q", "{}", 1000);
 	scripted_job_end(job(0), STATUS_NOT_FOUND, NULL);
 	expect(null, "OK {\"row\":null,\"price\":0}");
+	struct trial *failed = start("q", "{}", 1000);
+	scripted_job_end(job(0), STATUS_UNAVAILABLE, "the database is locked");
+	expect(failed, "UNAVAILABLE {\"error\":\"the database is "
+		       "locked\",\"stage\":\"q/1.lookup\"}");
 }
 
 static void test_what_goes_wrong_names_the_stage(void **state)
