@@ -168,9 +168,10 @@ struct seen_value {
 	uint64_t there_at;     /* and when for the first time. It is still there: */
 	uint64_t there_until;  /* until then, if the cache lets go of none; 0: there may be none */
 	uint64_t let_go;       /* how many it had let go of when it was last given */
-	uint64_t failed_begun; /* when the latest run began that has failed, */
+	uint64_t flown_at;     /* when a flight last began that had its permit at once */
+	uint64_t failed_begun; /* when the latest of those began that has failed, */
 	uint64_t failed_at;    /* and when it did; 0: none has */
-	uint64_t none_begun;   /* the same of one that found none */
+	uint64_t none_begun;   /* the same of the latest that found none */
 	uint64_t none_at;
 	uint64_t asked_at; /* when it was last asked for, of whatever pipeline */
 };

@@ -6,7 +6,9 @@
  *
  * A flight may be cut off between its job's end and its own, and then nothing comes of that end.
  * One that is held open is not, but by a drain: so what follows from a failure, or from "there is
- * none", is checked where every flight for a value that is there may be held.
+ * none", is checked where every flight for a value that is there may be held. Which of two runs is
+ * the later one is a matter of when their flights began. That is known of those whose jobs need not
+ * have waited for a permit; nothing is said of the others.
  */
 #include <inttypes.h>
 
@@ -77,10 +79,19 @@ static bool failed(enum status status)
 	       status == STATUS_RESOURCE_EXHAUSTED;
 }
 
+/* Whether the job that starts can't have waited for its permit: then its flight begins just now. */
+static bool starts_at_once(const struct witness *witness, const struct seen_query *query)
+{
+	bool ended = query->turn == witness->turn_began;
+	return query->running + (ended ? query->ended_in_turn : 0) <= query->concurrency;
+}
+
 void witness_cache_started(struct witness *witness, uint32_t key, const struct seen_query *query)
 {
-	const struct seen_value *value = &witness->values[key];
+	struct seen_value *value = &witness->values[key];
 	bool there = witness_now(witness) < value->there_until && value->let_go == let_go(witness);
+	if (query->shape == SHAPE_CACHE && starts_at_once(witness, query))
+		value->flown_at = witness_now(witness);
 	if (query->shape != SHAPE_CACHE || witness->fresh_of_key[key] > 0 ||
 			!all_are_held(witness) || !there)
 		return;
@@ -95,7 +106,8 @@ static void note_failure(struct witness *witness, const struct seen_query *query
 		uint64_t begun)
 {
 	struct seen_value *value = &witness->values[key];
-	if (query->shape != SHAPE_CACHE || witness->fresh_of_key[key] > 0)
+	if (query->shape != SHAPE_CACHE || witness->fresh_of_key[key] > 0 ||
+			value->flown_at != begun)
 		return;
 	value->failed_begun = begun;
 	value->failed_at = witness_now(witness);
@@ -118,7 +130,8 @@ void witness_cache_ran(struct witness *witness, const struct seen_query *query,
 	}
 	if (may_fill(witness, query))
 		value->there_until = 0; /* it may be another from here on */
-	if (query->shape == SHAPE_CACHE && status == STATUS_NOT_FOUND && all_are_held(witness)) {
+	if (query->shape == SHAPE_CACHE && status == STATUS_NOT_FOUND && all_are_held(witness) &&
+			value->flown_at == run->begun) {
 		value->none_begun = run->begun;
 		value->none_at = witness_now(witness);
 	}

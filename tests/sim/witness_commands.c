@@ -25,26 +25,11 @@ bool witness_is_asked(const struct witness *witness, uint32_t number)
 	       witness->requests[number].peer == witness->commanding;
 }
 
-/* Whether it may have named one that is answered and whose reply waits: a twin of it that was read
- * in the same batch, before the reply was refused, has that name too. */
-static bool is_answered(const struct witness *witness)
-{
-	const struct planned *named = witness_planned(witness, witness->cancelling);
-	for (uint32_t i = witness->by_id[named->id]; i != NOBODY;
-			i = witness->requests[i].next_of_id) {
-		if (witness->requests[i].held && witness_is_asked(witness, i))
-			return true;
-	}
-	return false;
-}
-
 void witness_after_cancel(struct witness *witness)
 {
 	const struct planned *named = witness_planned(witness, witness->cancelling);
 	/* Whoever was read before it has been started by now. */
 	witness_catch_up(witness, NOBODY);
-	if (is_answered(witness))
-		return;
 	for (uint32_t i = witness->by_id[named->id]; i != NOBODY;
 			i = witness->requests[i].next_of_id) {
 		if (witness->requests[i].state == WAITING && witness_is_asked(witness, i))
