@@ -28,8 +28,6 @@ void frame_init(struct frame *frame, const struct frame_ops *ops, struct frame *
 	frame->ops = ops;
 	frame->parent = parent;
 	frame->scope = scope;
-	link_init(&frame->link);
-	frame->task = (struct task){NULL, deliver};
 	frame->outcome = (struct outcome){0};
 	frame->state = FRAME_NEW;
 }
@@ -40,19 +38,26 @@ void frame_init_root(struct frame *frame, const struct frame_ops *ops)
 	frame->state = FRAME_WAITING;
 }
 
+static void set_ended(struct frame *frame)
+{
+	frame->state = FRAME_ENDED;
+	frame->ended = frame->scope->async->now;
+}
+
 enum progress frame_start(struct frame *frame)
 {
 	assert(frame->state == FRAME_NEW);
 	census_add(CENSUS_START, frame->scope->reason);
 	if (scope_cancelled(frame->scope)) {
-		frame->state = FRAME_ENDED;
+		set_ended(frame);
 		return frame_done(frame, outcome_status(STATUS_CANCELLED));
 	}
 	if (frame->ops->start(frame) == DONE) {
-		frame->state = FRAME_ENDED;
+		set_ended(frame);
 		return DONE;
 	}
 	frame->state = FRAME_WAITING;
+	link_init(&frame->link);
 	live_add(LIVE_FRAMES, 1);
 	scope_enter(frame->scope, frame);
 	return PENDING;
@@ -64,6 +69,7 @@ void frame_finish(struct frame *frame)
 	census_add(CENSUS_FINISH, frame->scope->reason);
 	link_remove(&frame->link);
 	frame->state = FRAME_QUEUED;
+	frame->task = (struct task){NULL, deliver};
 	runner_add(&frame->scope->async->runner, &frame->task);
 }
 
@@ -71,8 +77,9 @@ void frame_finish(struct frame *frame)
  * a later task. */
 static void end(struct frame *frame)
 {
-	link_remove(&frame->link);
-	frame->state = FRAME_ENDED;
+	if (frame->state == FRAME_WAITING)
+		link_remove(&frame->link);
+	set_ended(frame);
 	live_add(LIVE_FRAMES, -1);
 	scope_leave(frame->scope);
 }

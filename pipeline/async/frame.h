@@ -41,16 +41,19 @@ struct frame_ops {
 	void (*cancel)(struct frame *frame, enum reason reason);
 };
 
-/* What a frame is doing. NEW -> (start) ENDED or WAITING; WAITING -> (frame_finish) QUEUED ->
- * ENDED, or -> (resume) ENDED. */
+/* What a frame is doing, and so which of the members in the union is there. NEW -> (start) ENDED or
+ * WAITING; WAITING -> (frame_finish) QUEUED -> ENDED, or -> (resume) ENDED. */
 enum frame_state { FRAME_NEW, FRAME_WAITING, FRAME_QUEUED, FRAME_ENDED };
 
 struct frame {
 	const struct frame_ops *ops;
 	struct frame *parent; /* NULL only for the owner of a root scope */
 	struct scope *scope;
-	struct link link; /* among the scope's frames that can be cancelled, while WAITING */
-	struct task task; /* while QUEUED */
+	union {
+		struct link link; /* WAITING: among the scope's frames that can be cancelled */
+		struct task task; /* QUEUED */
+		uint64_t ended;	  /* ENDED: when */
+	};
 	struct outcome outcome;
 	enum frame_state state;
 };

@@ -25,10 +25,10 @@ static void begin(struct writer *writer)
 	writer->any = true;
 }
 
-static void write_us(struct writer *writer, uint64_t since, uint64_t until)
+/* ended: 0: not yet. */
+static void write_us(struct writer *writer, uint64_t since, uint64_t ended)
 {
-	if (until == 0)
-		until = writer->frame->run->async->now;
+	uint64_t until = ended ? ended : writer->frame->run->async->now;
 	buffer_append(writer->buffer, TEXT(",\"us\":"));
 	buffer_append_u64(writer->buffer, (until - since) / 1000);
 }
@@ -52,7 +52,7 @@ static void write_stage(void *user, const struct stage_frame *frame, uint64_t fl
 	begin(writer);
 	buffer_append(buffer, TEXT("{\"path\":"));
 	buffer_append_json_string(buffer, frame->stage->path);
-	write_us(writer, frame->started, frame->ended);
+	write_us(writer, frame->started, has_ended ? frame->frame.ended : 0);
 	buffer_append(buffer, TEXT(",\"status\":"));
 	buffer_append_json_string(
 			buffer, has_ended ? status_text(frame->frame.outcome.status) : TEXT("-"));

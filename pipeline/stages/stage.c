@@ -55,7 +55,6 @@ enum progress stage_start_within(struct stage_frame *outer, const struct stage *
 struct outcome stage_outcome(struct frame *child)
 {
 	struct stage_frame *frame = container_of(child, struct stage_frame, frame);
-	frame->ended = frame->run->async->now;
 	return outcome_at_stage(frame->run->arena, child->outcome, frame->stage->path);
 }
 

@@ -89,7 +89,6 @@ struct stage_frame {
 	struct run *run;
 	struct activation *activation;
 	uint64_t started; /* 0: never */
-	uint64_t ended;	  /* 0: not yet */
 	bool answers;	  /* its value is the run's answer, as it is: parts of it may go ahead */
 };
 
@@ -111,8 +110,7 @@ enum progress stage_start(const struct stage *stage, struct run *run, struct act
 enum progress stage_start_within(struct stage_frame *outer, const struct stage *steps,
 		struct activation *activation, struct scope *scope);
 
-/* For a parent whose child stage has ended: takes note of when, and gives the outcome, its fault
- * naming the stage. */
+/* For a parent whose child stage has ended: the outcome, its fault naming the stage. */
 struct outcome stage_outcome(struct frame *child);
 
 /* DONE with an outcome that blames this stage. */

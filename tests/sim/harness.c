@@ -114,11 +114,13 @@ static void write_stage(void *user, const struct stage_frame *frame, uint64_t fl
 {
 	struct buffer *buffer = user;
 	struct text status = TEXT("-");
-	if (frame->ended)
+	uint64_t took = 0;
+	if (frame->frame.state == FRAME_ENDED) {
 		status = status_text(frame->frame.outcome.status);
+		took = frame->frame.ended - frame->started;
+	}
 	buffer_append_format(buffer, "\n%.*s %.*s us=%" PRIu64, TEXT_ARG(frame->stage->path),
-			TEXT_ARG(status),
-			frame->ended ? (frame->ended - frame->started) / 1000 : 0);
+			TEXT_ARG(status), took / 1000);
 	if (flight)
 		buffer_append_format(buffer, " flight=%" PRIu64, flight);
 }

@@ -281,10 +281,10 @@ static void write_stage(void *user, const struct stage_frame *frame, uint64_t fl
 	struct trace *trace = user;
 	(void)begin(trace);
 	buffer_append_format(&trace->text, "  %.*s", TEXT_ARG(frame->stage->path));
-	if (frame->ended) {
+	if (frame->frame.state == FRAME_ENDED) {
 		struct text status = status_text(frame->frame.outcome.status);
 		buffer_append_format(&trace->text, " %.*s us=%" PRIu64, TEXT_ARG(status),
-				(frame->ended - frame->started) / 1000);
+				(frame->frame.ended - frame->started) / 1000);
 	} else {
 		buffer_append(&trace->text, TEXT(" goes on"));
 	}

@@ -271,6 +271,35 @@ static void test_work_that_cannot_be_stopped_stays(void **state)
 	assert_int_equal(root->owner.resumes_alone, 1);
 }
 
+/* Whoever ends is told of with the moment, also where nobody is resumed by it any more. */
+static void test_an_end_has_its_moment(void **state)
+{
+	struct scripted *sudden = &root->frames[0], *parent = &root->frames[1];
+	struct scripted *child = &root->frames[2], *job = &root->frames[3];
+	scripted_work(sudden, &root->owner.frame, &root->scope);
+	sudden->at_once = true;
+	assert_int_equal(frame_start(&sudden->frame), DONE);
+	assert_int_equal(sudden->frame.ended, START);
+	scripted_parent(parent, &root->owner.frame, &root->scope, 1);
+	scripted_work(child, &parent->frame, &root->scope);
+	scripted_work(job, &root->owner.frame, &root->scope);
+	job->unstoppable = true;
+	(void)frame_start(&parent->frame);
+	(void)frame_start(&child->frame);
+	(void)frame_start(&job->frame);
+	(void)turn(START + TICK);
+	scripted_finish(child, STATUS_OK);
+	run();
+	assert_int_equal(child->frame.ended, START + TICK);
+	assert_int_equal(parent->frame.ended, START + TICK);
+	scope_cancel(&root->scope, GONE);
+	(void)turn(START + 2 * TICK);
+	scripted_finish(job, STATUS_OK);
+	run();
+	assert_int_equal(job->frame.state, FRAME_ENDED);
+	assert_int_equal(job->frame.ended, START + 2 * TICK);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -286,6 +315,7 @@ int main(void)
 			TEST(test_its_scope_is_cancelled_while_it_starts),
 			TEST(test_cancelling_what_has_finished_does_nothing),
 			TEST(test_work_that_cannot_be_stopped_stays),
+			TEST(test_an_end_has_its_moment),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
