@@ -107,6 +107,11 @@ static void end(struct flight *flight, struct outcome outcome)
 	}
 }
 
+static struct outcome outcome_of(const struct flight *flight, struct frame *work)
+{
+	return flight->outcome_of ? flight->outcome_of(work) : work->outcome;
+}
+
 /* For those who wait: it reached its ceiling, or it was cancelled from above. */
 static struct outcome cut_off(const struct flight *flight)
 {
@@ -117,7 +122,7 @@ static struct outcome cut_off(const struct flight *flight)
 static enum progress flight_resume(struct frame *frame, struct frame *child)
 {
 	struct flight *flight = container_of(frame, struct flight, frame);
-	end(flight, child ? child->outcome : cut_off(flight));
+	end(flight, child ? outcome_of(flight, child) : cut_off(flight));
 	return PENDING;
 }
 
@@ -141,6 +146,7 @@ struct flight *flight_new(struct flight_table *table, const struct flight_plan *
 	flight->ceiling = plan->ceiling;
 	flight->refs = 1;
 	flight->wake = (struct task){NULL, wake};
+	flight->outcome_of = plan->outcome_of;
 	flight->on_end = plan->on_end;
 	flight->on_free = plan->on_free;
 	link_init(&flight->waiters);
@@ -167,7 +173,8 @@ struct flight *flight_of_extra(void *extra)
 void flight_start(struct flight *flight, struct frame *work)
 {
 	if (frame_start(work) == DONE)
-		end(flight, scope_cancelled(&flight->scope) ? cut_off(flight) : work->outcome);
+		end(flight, scope_cancelled(&flight->scope) ? cut_off(flight)
+							    : outcome_of(flight, work));
 }
 
 void flight_drop(struct flight *flight)

@@ -28,6 +28,9 @@ struct flight;
  * cut off its scope says why, and the outcome is what waiters are told. */
 typedef void (*flight_end_fn)(struct flight *flight);
 
+/* What the work gave, by its frame that has ended. */
+typedef struct outcome (*flight_outcome_fn)(struct frame *work);
+
 /* Called when the flight's memory is about to go, to let go of what the work holds. */
 typedef void (*flight_free_fn)(struct flight *flight);
 
@@ -56,6 +59,7 @@ struct flight {
 	uint64_t waiter_count;
 	uint32_t refs; /* the running work, and each waiter */
 	struct task wake;
+	flight_outcome_fn outcome_of;
 	flight_end_fn on_end;
 	flight_free_fn on_free;
 	struct outcome outcome; /* once it has ended */
@@ -88,7 +92,8 @@ struct flight_plan {
 	/* NULL: it is put into the table. Else it is below this scope, which must stay until the
 	 * flight's memory goes, and nobody finds it. */
 	struct scope *apart;
-	size_t extra; /* bytes, cleared, right behind it: flight_extra() */
+	size_t extra;		      /* bytes, cleared, right behind it: flight_extra() */
+	flight_outcome_fn outcome_of; /* NULL: the frame's own */
 	flight_end_fn on_end;
 	flight_free_fn on_free;
 };

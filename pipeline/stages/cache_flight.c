@@ -145,6 +145,7 @@ static struct flight *new_flight(struct cache_frame *self, enum cache_flying fly
 			.ceiling = self->base.run->async->now + stage->ceiling,
 			.apart = flying == FLY_APART ? self->base.frame.scope : NULL,
 			.extra = sizeof(struct miss_run),
+			.outcome_of = stage_outcome,
 			.on_end = on_end,
 			.on_free = end_miss_run,
 	};

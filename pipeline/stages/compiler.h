@@ -67,8 +67,8 @@ struct compiler {
 	unsigned depth;
 };
 
-/* Nested steps: a stage of its own that runs them in order, in this activation. Names given inside
- * are not seen after it. */
+/* Nested steps: the stage that runs them in order, in this activation. Names given inside are not
+ * seen after it. */
 struct stage *compile_steps(struct compiler *compiler, const struct option_value *steps,
 		const struct template_map *reply);
 

@@ -201,10 +201,9 @@ struct activation *pipeline_enter(const struct pipeline *pipeline, void *memory,
 void pipeline_begin_read(const struct pipeline *pipeline, struct run *run,
 		struct activation *activation, unsigned nth)
 {
-	const struct steps *steps = container_of(pipeline->steps, struct steps, stage);
-	const struct stage *first = steps->steps[0].stage;
-	if (first->type->begin_read)
-		first->type->begin_read(first, run, activation, nth);
+	const struct stage *steps = pipeline->steps;
+	if (steps->type->begin_read)
+		steps->type->begin_read(steps, run, activation, nth);
 }
 
 enum progress pipeline_start(const struct pipeline *pipeline, struct run *run,
@@ -221,37 +220,27 @@ struct outcome pipeline_outcome(const struct pipeline *pipeline, struct activati
 	return stage_outcome(&stage_frame_of(activation, pipeline->steps)->frame);
 }
 
-static void visit_steps(const struct stage *stage, const struct activation *activation,
-		uint64_t flight, stage_visit_fn visit, void *user);
-
 static void visit_stage(const struct stage *stage, const struct activation *activation,
 		uint64_t flight, stage_visit_fn visit, void *user)
 {
 	const struct stage_frame *frame = stage_frame_of(activation, stage);
 	if (frame->started == 0)
 		return;
-	visit(user, frame, flight);
+	if (stage->type != &steps_type)
+		visit(user, frame, flight);
 	for (unsigned nth = 0; stage->type->below; nth++) {
 		struct stage_below below = stage->type->below(frame, nth);
 		if (!below.steps || !below.activation)
 			break;
-		visit_steps(below.steps, below.activation, below.flight ? below.flight : flight,
+		visit_stage(below.steps, below.activation, below.flight ? below.flight : flight,
 				visit, user);
 	}
-}
-
-static void visit_steps(const struct stage *stage, const struct activation *activation,
-		uint64_t flight, stage_visit_fn visit, void *user)
-{
-	const struct steps *steps = container_of(stage, struct steps, stage);
-	for (size_t i = 0; i < steps->count; i++)
-		visit_stage(steps->steps[i].stage, activation, flight, visit, user);
 }
 
 void pipeline_visit(const struct pipeline *pipeline, const struct activation *activation,
 		stage_visit_fn visit, void *user)
 {
-	visit_steps(pipeline->steps, activation, 0, visit, user);
+	visit_stage(pipeline->steps, activation, 0, visit, user);
 }
 
 void pipeline_count(struct pipeline *pipeline, enum status status, uint64_t us)

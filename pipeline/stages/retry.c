@@ -268,6 +268,7 @@ const struct stage_type retry_type = {
 		.name = "retry",
 		.stage_size = sizeof(struct retry),
 		.frame_size = sizeof(struct retry_frame),
+		.may_stand = true,
 		.ops = {.start = retry_start, .resume = retry_resume},
 		.compile = retry_compile,
 		.below = retry_below,

@@ -53,6 +53,7 @@ struct stage_type {
 	const struct option *options;
 	size_t stage_size;
 	size_t frame_size;
+	bool may_stand; /* it may end without a value of its own: the one before it stands */
 	struct frame_ops ops;
 	/* The options are of the type's table. Errors go to diag; what is half compiled is never
 	 * run. */

@@ -96,11 +96,30 @@ static enum progress steps_resume(struct frame *frame, struct frame *child)
 	return go_on(self);
 }
 
+static struct stage_below steps_below(const struct stage_frame *frame, unsigned nth)
+{
+	const struct steps *steps = container_of(frame->stage, struct steps, stage);
+	if (nth >= steps->count)
+		return (struct stage_below){0};
+	return (struct stage_below){steps->steps[nth].stage, frame->activation, 0};
+}
+
+/* Only what is read by the first is known before it has run. */
+static void steps_begin_read(const struct stage *stage, struct run *run,
+		struct activation *activation, unsigned nth)
+{
+	const struct stage *first = container_of(stage, struct steps, stage)->steps[0].stage;
+	if (first->type->begin_read)
+		first->type->begin_read(first, run, activation, nth);
+}
+
 const struct stage_type steps_type = {
 		.name = "steps",
 		.stage_size = sizeof(struct steps),
 		.frame_size = sizeof(struct steps_frame),
 		.ops = {.start = steps_start, .resume = steps_resume},
+		.below = steps_below,
+		.begin_read = steps_begin_read,
 };
 
 static struct stage *new_stage(
@@ -165,31 +184,50 @@ static bool enter(struct compiler *compiler, struct place place)
 	return false;
 }
 
-struct stage *compile_steps(struct compiler *compiler, const struct option_value *value,
-		const struct template_map *reply)
+/* One step whose value has no name is the whole list: what it gives, the list would give. */
+static bool is_one_step(
+		const struct option_list *list, const struct template_map *reply, bool nested)
+{
+	const struct option_value *first = &list->values[0];
+	return list->count == 1 && !first->as.data && !reply &&
+	       (nested || !stage_type_find(first->name)->may_stand);
+}
+
+static struct stage *compile_list(struct compiler *compiler, const struct option_value *value,
+		const struct template_map *reply, bool nested)
 {
 	const struct option_list *list = value->list;
+	const struct body_use *before = compiler->level->uses;
+	if (is_one_step(list, reply, nested))
+		return compile_step(compiler, &list->values[0], 1, before).stage;
 	struct stage *stage = new_stage(compiler, &steps_type, compiler->path);
 	struct step *steps = arena_zalloc(compiler->arena, list->count * sizeof(*steps));
 	if (!stage || !steps) {
 		diag_error(compiler->diag, value->place, "out of memory");
-		return stage;
+		return NULL;
 	}
+	for (size_t i = 0; i < list->count; i++)
+		steps[i] = compile_step(compiler, &list->values[i], i + 1, before);
 	struct steps *self = container_of(stage, struct steps, stage);
-	struct name *names = compile_names(compiler);
-	const struct body_use *before = compiler->level->uses;
-	self->nested = compiler->level->begun;
-	compiler->level->begun = true;
-	if (enter(compiler, value->place)) {
-		for (size_t i = 0; i < list->count; i++)
-			steps[i] = compile_step(compiler, &list->values[i], i + 1, before);
-	}
-	compiler->depth--;
 	self->steps = steps;
 	self->count = list->count;
 	self->reply = reply;
+	self->nested = nested;
+	return stage;
+}
+
+struct stage *compile_steps(struct compiler *compiler, const struct option_value *value,
+		const struct template_map *reply)
+{
+	struct name *names = compile_names(compiler);
+	struct stage *stage = NULL;
+	bool nested = compiler->level->begun;
+	compiler->level->begun = true;
+	if (enter(compiler, value->place))
+		stage = compile_list(compiler, value, reply, nested);
+	compiler->depth--;
 	/* A pipeline's own names are seen by its reply, which is bound after its steps. */
-	if (self->nested)
+	if (nested)
 		compile_forget(compiler, names);
 	return stage;
 }

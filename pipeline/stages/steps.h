@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /*
- * Steps in their order: the stage that stands for every list of steps, a pipeline's own and nested
- * ones. It is written as a list and has no name in a configuration.
+ * Steps in their order: the stage that stands for a list of steps, a pipeline's own or a nested
+ * one. It is written as a list and has no name in a configuration. A list of one step that needs
+ * nothing of this is compiled to that step itself.
  */
 #include "pipeline/stages/stage.h"
 

@@ -67,6 +67,7 @@ const struct stage_type timeout_type = {
 		.name = "timeout",
 		.stage_size = sizeof(struct timeout),
 		.frame_size = sizeof(struct timeout_frame),
+		.may_stand = true,
 		.ops = {.start = timeout_start, .resume = timeout_resume},
 		.compile = timeout_compile,
 		.below = timeout_below,

@@ -182,6 +182,7 @@ const struct stage_type when_type = {
 		.name = "when",
 		.stage_size = sizeof(struct when),
 		.frame_size = sizeof(struct when_frame),
+		.may_stand = true,
 		.ops = {.start = when_start, .resume = when_resume},
 		.compile = when_compile,
 		.below = when_below,

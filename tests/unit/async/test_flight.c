@@ -401,6 +401,31 @@ static uint64_t wake_some(uint64_t count)
 }
 
 /* Some have been woken and some have not; of these a few leave, and at last all. */
+static struct outcome as_not_found(struct frame *work)
+{
+	assert_int_equal(work->state, FRAME_ENDED);
+	return outcome_status(STATUS_NOT_FOUND);
+}
+
+/* Whether it ends at once or later. */
+static void test_its_outcome_is_what_is_made_of_its_works(void **state)
+{
+	struct flight_plan plan = plan_of(7);
+	plan.outcome_of = as_not_found;
+	for (int i = 0; i < 2; i++) {
+		struct flight *flight = make_flight(&plan);
+		woken = 0;
+		job_of(flight)->work.at_once = i > 0;
+		assert_int_equal(join(&askers[i], flight, SCOPE_FOREVER), PENDING);
+		flight_start(flight, &job_of(flight)->work.frame);
+		if (i == 0)
+			finish(flight, STATUS_OK);
+		run();
+		assert_int_equal(answer(&askers[i]), STATUS_NOT_FOUND);
+	}
+	leave_many(2);
+}
+
 static void test_leaving_while_others_are_woken(void **state)
 {
 	ask_many(300);
@@ -783,6 +808,7 @@ int main(void)
 			TEST(test_an_end_past_the_ceiling_is_late),
 			TEST(test_an_end_at_once),
 			TEST(test_an_end_at_once_that_nobody_waits_for),
+			TEST(test_its_outcome_is_what_is_made_of_its_works),
 			TEST(test_leaving_while_others_are_woken),
 			TEST(test_all_leave_while_others_are_woken),
 			TEST(test_asking_again_when_woken),
