@@ -186,11 +186,75 @@ static void test_a_run_is_refused_or_right(void **state)
 	sweep(run_with);
 }
 
+static const char waits[] = "pipelines:\n"
+			    "  p:\n"
+			    "    steps:\n"
+			    "      - retry: {initial: 10ms, steps: [lookup: {in: catalog, query: "
+			    "'SELECT 1'}]}\n"
+			    "        as: row\n"
+			    "      - fanout: {to: [north, south], wait: any, hedge: 10ms, body: "
+			    "{of: '${row}'}}\n";
+
+static void let_pass(uint64_t ms)
+{
+	world_at(&world, (world.async.now - WORLD_START) / WORLD_MS + ms);
+}
+
+/* The first attempt fails, the second does not; north is slow, so south is asked as its hedge. A
+ * third attempt, where memory was out in the second, begins after another 20 ms at the latest. */
+static void run_and_wait(struct trial *trial)
+{
+	static const struct scripted_end locked = {STATUS_UNAVAILABLE, "locked"};
+	static const struct scripted_end row = {STATUS_OK, "1"};
+	static const struct scripted_end price = {STATUS_OK, "2"};
+	world.catalog.at_once = &locked;
+	world.south.at_once = &price;
+	run(trial);
+	world.catalog.at_once = &row;
+	let_pass(11);
+	let_pass(11);
+	let_pass(21);
+	let_pass(11);
+}
+
+/* That the first attempt has failed is no secret where a later one had no memory. */
+static bool is_unavailable(const char *said)
+{
+	return strncmp(said, "UNAVAILABLE ", sizeof("UNAVAILABLE ") - 1) == 0;
+}
+
+/* Whether it ended as if there were memory. */
+static bool wait_with(size_t room, unsigned successes)
+{
+	assert_int_equal(set_up(NULL), 0);
+	load(waits);
+	struct trial *trial = prepare("p", "{}", 1000);
+	leave_room(&trial->arena, room);
+	before_answer = allocations_heal;
+	fail_after(successes);
+	run_and_wait(trial);
+	allocations_heal();
+	/* Where memory was out for the answer of the hedge, north's is waited for. */
+	if (!trial->answer && world.north.source.stats.pending > 0)
+		quote(&world.north, 0, "2");
+	const char *said = answer(trial);
+	bool good = strcmp(said, "OK 2") == 0;
+	assert_true(good || is_refused(said) || is_unavailable(said));
+	assert_int_equal(tear_down(NULL), 0);
+	return good;
+}
+
+static void test_what_waits_is_refused_or_right(void **state)
+{
+	sweep(wait_with);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 			cmocka_unit_test(test_a_configuration_is_refused),
 			cmocka_unit_test(test_a_run_is_refused_or_right),
+			cmocka_unit_test(test_what_waits_is_refused_or_right),
 	};
 	return cmocka_run_group_tests_name("stages/memory", tests, NULL, NULL);
 }
