@@ -42,6 +42,8 @@ static const char *const names[] = {
 		[MET_PURGE] = "purges",
 		[MET_HEDGE] = "hedges",
 		[MET_BREAKER] = "breakers that opened",
+		[MET_OUTLIVED] = "requests that outlived their generation",
+		[MET_INHERITED] = "values that did",
 };
 
 static const enum met endings[] = {
@@ -70,6 +72,8 @@ static const enum met endings[] = {
 		MET_PURGE,
 		MET_HEDGE,
 		MET_BREAKER,
+		MET_OUTLIVED,
+		MET_INHERITED,
 };
 
 #define ENDING_COUNT ((int)(sizeof(endings) / sizeof(endings[0])))

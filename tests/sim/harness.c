@@ -260,7 +260,6 @@ bool harness_load(struct harness *harness, const char *yaml)
 					engine_arenas(harness->engine)) ||
 			!world_compile(world) || !compile_feeds(harness))
 		return false;
-	world->loaded->generation.number = ++harness->generations;
 	engine_use(harness->engine, &world->loaded->generation);
 	return true;
 }
@@ -269,11 +268,14 @@ bool harness_reload(struct harness *harness, const char *yaml)
 {
 	struct world *world = &harness->world;
 	struct engine_limits limits = harness->limits;
+	const struct pipelines *before = world->loaded->generation.pipelines;
 	struct loaded *loaded = world_load_beside(world, yaml);
 	if (!loaded)
 		return false;
 	read_limits(&limits, option_get(loaded->configuration, "limits")->map);
-	loaded->generation.number = ++harness->generations;
+	pipelines_inherit(loaded->generation.pipelines, before);
+	if (loaded->generation.pipelines->count == before->count)
+		record_feeds_attach(harness->feeds, loaded->generation.pipelines);
 	engine_limit(harness->engine, &limits);
 	engine_use(harness->engine, &loaded->generation);
 	return true;

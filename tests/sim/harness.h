@@ -37,7 +37,6 @@ struct harness {
 	struct engine_limits limits; /* may be changed until harness_load(); `limits` in the
 					configuration changes them too */
 	struct engine *engine;
-	uint64_t generations; /* loaded so far */
 	struct peer peers[PEERS_MAX];
 	size_t peer_count;
 	struct task reading;	    /* tells the engine what has been read */
@@ -56,7 +55,8 @@ void harness_init(struct harness *harness);
 bool harness_load(struct harness *harness, const char *yaml);
 
 /* Loads another, beside the one that runs: for what is sent from now on. Resources stay as they
- * are, whatever it says of them. False, and nothing has changed: it is wrong. */
+ * are, whatever it says of them, and so do feeds, which see its pipelines too where there are as
+ * many. False, and nothing has changed: it is wrong. */
 bool harness_reload(struct harness *harness, const char *yaml);
 
 /* A peer that takes all replies; with world.watch->reply_taken set they are not kept. NULL when

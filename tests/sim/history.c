@@ -23,13 +23,16 @@ static void act_all(struct history *history)
 	struct engine *engine = history->harness.engine;
 	struct async *async = history_async(history);
 	uint64_t now = async->now;
-	if (random_below(&history->random, 1000) >= history->plan->batching) {
+	if (history_reloads_next(history) ||
+			random_below(&history->random, 1000) >= history->plan->batching) {
 		history_act_next(history);
 		return;
 	}
 	witness_begin_batch(&history->witness);
 	engine_begin_batch(engine);
-	for (int i = 0; i < BATCH_ACTS && history_act_is_due(history, now); i++) {
+	for (int i = 0; i < BATCH_ACTS && history_act_is_due(history, now) &&
+			!history_reloads_next(history);
+			i++) {
 		history_act_next(history);
 		/* A door looks at the clock after so many. */
 		if (history_one_in(history, CHUNK))

@@ -106,6 +106,16 @@ static void send_garbage(struct peer *peer, uint32_t number)
 	peer_send(peer, garbage[number % (sizeof(garbage) / sizeof(garbage[0]))]);
 }
 
+static void reload(struct history *history)
+{
+	history_tell(history, NULL, "reload");
+	if (!harness_reload(&history->harness, history->plan->configuration.yaml.data))
+		witness_complain(&history->witness, "the same configuration is refused");
+	if (history->traced)
+		trace_event(&history->trace, "  taken");
+	witness_reloaded(&history->witness);
+}
+
 static void act(struct history *history, const struct act *act)
 {
 	struct peer *peer = peer_of(history, act->client);
@@ -166,6 +176,9 @@ static void act(struct history *history, const struct act *act)
 		engine_cut(history->harness.engine);
 		witness_after_cut(&history->witness);
 		break;
+	case ACT_RELOAD:
+		reload(history);
+		break;
 	}
 }
 
@@ -173,6 +186,12 @@ bool history_act_is_due(const struct history *history, uint64_t at)
 {
 	return history->next_act < history->plan->act_count &&
 	       WORLD_START + history->plan->acts[history->next_act].at <= at;
+}
+
+bool history_reloads_next(const struct history *history)
+{
+	return history->next_act < history->plan->act_count &&
+	       history->plan->acts[history->next_act].kind == ACT_RELOAD;
 }
 
 void history_act_next(struct history *history)

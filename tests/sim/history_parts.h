@@ -60,6 +60,8 @@ bool history_keep_next(struct history *history);
 
 /* history_acts.c */
 bool history_act_is_due(const struct history *history, uint64_t at);
+/* A reload is nobody's message: no batch holds it. */
+bool history_reloads_next(const struct history *history);
 void history_act_next(struct history *history);
 void history_cancel(struct history *history, struct peer *peer, uint32_t number);
 void history_leave(struct history *history, struct peer *peer);

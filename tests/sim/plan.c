@@ -11,6 +11,7 @@
 #include "tests/sim/world.h"
 
 #define RETRY	   (5 * WORLD_MS) /* outboxes are tried again that much after a client reads */
+#define RELOADS	   UINT64_C(0x72656c6f6164) /* apart from all else that a seed decides */
 #define LAST_BURST 100 /* requests at the end come close together, for a drain to meet many */
 
 static bool per_thousand(struct random *random, uint32_t n)
@@ -184,10 +185,42 @@ static int by_time(const void *a, const void *b)
 	return (one->kind > other->kind) - (one->kind < other->kind);
 }
 
+/* Most histories end in a drain. *ret_drain: when it begins. */
+static bool plan_end(struct plan *plan, uint64_t at, struct random *random, uint64_t *ret_drain)
+{
+	*ret_drain = UINT64_MAX;
+	if (!per_thousand(random, 800))
+		return true;
+	uint64_t drain = at + random_below(random, 10 * WORLD_MS);
+	if (per_thousand(random, 500) && drain > 20 * WORLD_MS)
+		drain -= random_below(random, 20 * WORLD_MS);
+	uint64_t cut = drain + (per_thousand(random, 800) ? random_below(random, 5 * WORLD_MS)
+							  : random_below(random, 300 * WORLD_MS));
+	*ret_drain = drain;
+	return add_act(plan, drain, ACT_DRAIN, 0, 0) && add_act(plan, cut, ACT_CUT, 0, 0);
+}
+
+/* Each right after another act, so that there are many where much goes on; none in a drain. */
+static bool plan_reloads(struct plan *plan, uint64_t drain)
+{
+	struct random random;
+	size_t acts = plan->act_count;
+	random_init(&random, plan->seed ^ RELOADS);
+	if (!per_thousand(&random, 400))
+		return true;
+	for (uint64_t left = 1 + random_below(&random, PLAN_RELOADS); left > 0; left--) {
+		const struct act act = plan->acts[random_below(&random, acts)];
+		if (act.at < drain && !add_act(plan, act.at, ACT_RELOAD, 0, act.number))
+			return false;
+	}
+	return true;
+}
+
 static bool plan_acts(struct plan *plan, struct random *random)
 {
 	uint64_t at = 0;
 	uint64_t burst = 0;
+	uint64_t drain;
 	uint32_t trouble = (uint32_t)random_below(random, 150);
 	uint64_t pace = 1 + random_below(random, 10 * WORLD_MS);
 	for (uint32_t number = 0; number < plan->request_count; number++) {
@@ -205,16 +238,8 @@ static bool plan_acts(struct plan *plan, struct random *random)
 				(per_thousand(random, trouble) && !plan_trouble(plan, at, random)))
 			return false;
 	}
-	if (per_thousand(random, 800)) {
-		uint64_t drain = at + random_below(random, 10 * WORLD_MS);
-		if (per_thousand(random, 500) && drain > 20 * WORLD_MS)
-			drain -= random_below(random, 20 * WORLD_MS);
-		uint64_t cut = drain +
-			       (per_thousand(random, 800) ? random_below(random, 5 * WORLD_MS)
-							  : random_below(random, 300 * WORLD_MS));
-		if (!add_act(plan, drain, ACT_DRAIN, 0, 0) || !add_act(plan, cut, ACT_CUT, 0, 0))
-			return false;
-	}
+	if (!plan_end(plan, at, random, &drain) || !plan_reloads(plan, drain))
+		return false;
 	qsort(plan->acts, plan->act_count, sizeof(*plan->acts), by_time);
 	return true;
 }

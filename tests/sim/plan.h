@@ -16,6 +16,7 @@
 #define PLAN_RESOURCES 6 /* two databases, then four sources */
 #define PLAN_KEYS      512
 #define NO_BUDGET      UINT32_MAX
+#define PLAN_RELOADS   7
 
 enum act_kind {
 	ACT_SEND,
@@ -31,6 +32,7 @@ enum act_kind {
 	ACT_PURGE,
 	ACT_DRAIN,
 	ACT_CUT,
+	ACT_RELOAD, /* of the same configuration */
 };
 
 struct act {

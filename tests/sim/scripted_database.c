@@ -112,6 +112,7 @@ static struct query *query_new(struct database *database, const struct query_spe
 		return NULL;
 	query->database = scripted;
 	query->spec = spec;
+	query->generation = scripted->generation;
 	list_append(&scripted->queries, &query->link);
 	return query;
 }

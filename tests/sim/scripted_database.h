@@ -15,6 +15,7 @@ struct query {
 	struct link link; /* among its database's queries */
 	struct scripted_database *database;
 	const struct query_spec *spec;
+	uint64_t generation; /* for which it was made */
 	uint32_t running;
 	uint32_t running_highest;
 };
@@ -34,6 +35,7 @@ struct scripted_database {
 	struct link queries;
 	struct link jobs;		    /* that go on, the oldest first */
 	const struct scripted_end *at_once; /* how each job ends in its start; NULL: it goes on */
+	uint64_t generation;		    /* of the queries that are made now */
 	bool stubborn; /* a cancelled job goes on until it is ended, as one in a busy worker does */
 	uint32_t running;
 	uint64_t started;   /* jobs so far */

@@ -10,11 +10,13 @@
 #include "pipeline/async/frame.h"
 #include "pipeline/wire/status.h"
 #include "tests/sim/answer.h"
-#include "tests/sim/configuration.h"
+#include "tests/sim/plan.h"
 
 struct query;
 
-#define NOBODY UINT32_MAX
+#define NOBODY		UINT32_MAX
+#define QUERIES_MAX	256
+#define SHORT_WAITS_MAX 256 /* that are remembered */
 
 /* One source of a fan-out. UNASKED -> RUNS -> GOOD or BAD, or it RUNS until it is not wanted. */
 enum branch_progress { BRANCH_UNASKED, BRANCH_RUNS, BRANCH_GOOD, BRANCH_BAD };
@@ -73,7 +75,7 @@ struct seen_hedge {
 	bool met;	    /* it has been looked at since */
 };
 
-/* Of all of them. */
+/* Of all of them, in one generation. */
 struct seen_hedging {
 	uint64_t requests;
 	uint64_t sent;
@@ -108,6 +110,7 @@ struct seen_told {
 struct seen {
 	enum seen_state state;
 	enum foretold foretold;
+	uint64_t generation; /* in which it was read */
 	uint32_t peer;	     /* the connection that it came by */
 	uint32_t next_of_id; /* an earlier one with this id, or NOBODY */
 	uint32_t place;	     /* among those that wait */
@@ -155,6 +158,7 @@ struct seen_peer {
 struct seen_run {
 	uint32_t key;
 	uint32_t request; /* or NOBODY: it is a flight's */
+	uint64_t generation;
 	uint64_t begun;
 	uint64_t ended; /* 0: not yet */
 	bool good;
@@ -176,9 +180,19 @@ struct seen_value {
 	uint64_t asked_at; /* when it was last asked for, of whatever pipeline */
 };
 
+/* A job or an ask that goes on. */
+struct seen_work {
+	const struct seen_query *query; /* of a job; NULL: it is an ask */
+	uint64_t generation;
+	uint32_t key;
+	uint32_t request; /* or NOBODY: it is a flight's */
+	uint64_t since;
+};
+
 /* One query: how often it runs. */
 struct seen_query {
 	const struct query *query;
+	uint64_t generation;
 	uint32_t concurrency;
 	uint32_t queue;
 	uint32_t pipeline; /* whose it is: the number of its shape */
@@ -213,4 +227,22 @@ struct seen_median {
 	uint32_t buckets[65];
 	uint32_t count;
 	uint64_t highest; /* that the median has ever been, at most */
+};
+
+/* What belongs to a generation: nothing of it is seen, or counted, in another. */
+struct seen_generation {
+	uint64_t in_flight; /* requests, */
+	uint64_t waited;    /* and those of them that have waited */
+	uint32_t running;   /* jobs, */
+	struct seen_query queries[QUERIES_MAX];
+	size_t query_count;
+	uint32_t waiting_of_key[PLAN_KEYS];
+	uint32_t waiting_of_shape[SHAPES_MAX];
+	uint32_t live_of_key[PLAN_KEYS];       /* jobs and asks that are not cancelled */
+	uint64_t short_waits[SHORT_WAITS_MAX]; /* when one of the LOOKUP's left its queue in time */
+	size_t short_wait_count;
+	uint64_t retries;   /* of the RETRY, */
+	uint64_t successes; /* and what ended well there */
+	struct seen_hedging hedging;
+	struct seen_median medians[SHAPES_MAX]; /* these alone go on from one to the next */
 };

@@ -20,8 +20,9 @@ bool witness_init(struct witness *witness, const struct plan *plan, struct harne
 	witness->waiting = calloc(count, sizeof(*witness->waiting));
 	witness->unsettled = calloc(count, sizeof(*witness->unsettled));
 	witness->sent = calloc(count, sizeof(*witness->sent));
+	witness->generations = calloc(GENERATIONS_MAX, sizeof(*witness->generations));
 	if (!witness->sent || !witness->requests || !witness->by_id || !witness->waiting ||
-			!witness->unsettled)
+			!witness->unsettled || !witness->generations)
 		return false;
 	for (size_t i = 0; i < count; i++)
 		witness->by_id[i] = NOBODY;
@@ -37,6 +38,7 @@ void witness_deinit(struct witness *witness)
 	free(witness->waiting);
 	free(witness->unsettled);
 	free(witness->sent);
+	free(witness->generations);
 	free(witness->runs);
 }
 
@@ -56,6 +58,7 @@ void witness_begin(struct witness *witness)
 #ifndef NDEBUG
 	memcpy(witness->live_at_first, live_counts, sizeof(live_counts));
 #endif
+	witness->generation = 1;
 	witness_breaker_begin(witness);
 }
 
@@ -87,7 +90,7 @@ static void check_waiting(struct witness *witness)
 		witness_hedge_waits(witness, number);
 		if (!witness_shape(witness, number)->retries &&
 				!witness_stream_waits(witness, number) &&
-				!witness_may_hope(witness, witness_planned(witness, number)->key))
+				!witness_may_hope(witness, number))
 			witness_complain(witness, "request %" PRIu32 " waits for nothing", number);
 	}
 }
@@ -115,6 +118,7 @@ void witness_check(struct witness *witness)
 	witness_check_outboxes(witness);
 	witness_check_work(witness);
 	witness_check_permits(witness);
+	witness_check_generations(witness);
 	witness_breaker_check(witness);
 	witness_check_rest(witness);
 	coverage_meet(witness->coverage, MET_STEP);

@@ -15,8 +15,7 @@
 #include "tests/sim/plan.h"
 #include "tests/sim/seen.h"
 
-#define QUERIES_MAX	256
-#define SHORT_WAITS_MAX 256 /* that are remembered */
+#define GENERATIONS_MAX (1 + PLAN_RELOADS)
 
 /* What becomes of a last reply. One that is REFUSED is tried again, or DISCARDED. */
 enum fate { FATE_TAKEN, FATE_REFUSED, FATE_GONE, FATE_DISCARDED, FATES };
@@ -30,23 +29,15 @@ struct witness {
 	struct seen_peer peers[PEERS_MAX];
 	uint32_t *waiting;
 	size_t waiting_count;
-	uint32_t waiting_of_key[PLAN_KEYS];
-	uint32_t waiting_of_shape[SHAPES_MAX];
-	uint32_t live_of_key[PLAN_KEYS];
+	struct seen_generation *generations;
+	uint64_t generation; /* the latest, from 1 */
 	struct seen_run *runs;
 	size_t run_count;
 	size_t run_capacity;
-	struct seen_query queries[QUERIES_MAX];
-	size_t query_count;
 	uint64_t limit;	  /* of requests in flight, as it was last seen; 0: not yet */
 	uint64_t samples; /* that may have changed it since */
-	uint64_t short_waits[SHORT_WAITS_MAX]; /* when one of the LOOKUP's left its queue in time */
-	size_t short_wait_count;
-	uint64_t retries;	/* of the RETRY, */
-	uint64_t successes;	/* what ended well there; */
-	uint64_t naps;		/* failures after which there was time for another attempt, */
+	uint64_t naps; /* failures of the RETRY after which there was time for another attempt, */
 	uint64_t slept_through; /* and those of them where it was waited until the deadline */
-	struct seen_hedging hedging;
 	struct seen_source sources[4];
 	struct seen_feeds feeds;
 	struct seen_value values[PLAN_KEYS];
@@ -54,7 +45,6 @@ struct witness {
 	uint32_t background;		  /* of the CACHE's jobs, those that nobody waits for */
 	uint64_t missing_at[PLAN_KEYS];	  /* when a flight last found that there is none */
 	uint64_t given[PLAN_KEYS][STATUS_COUNT]; /* when a resource last gave it; 0: never */
-	struct seen_median medians[SHAPES_MAX];
 	uint64_t turn_began;
 	bool found;	     /* by the latest look into a cache */
 	size_t told_in_turn; /* ends in this turn, those that are unsettled aside */
@@ -103,6 +93,9 @@ void witness_begin(struct witness *witness);
 /* Says what is wrong; the first complaint stays. */
 void witness_complain(struct witness *witness, const char *format, ...)
 		__attribute__((format(printf, 2, 3)));
+
+/* Another configuration, the same, has been loaded. */
+void witness_reloaded(struct witness *witness);
 
 /* Before the deadlines fire that are due. */
 void witness_begin_turn(struct witness *witness, uint64_t now);

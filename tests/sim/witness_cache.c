@@ -37,6 +37,12 @@ static bool all_are_held(const struct witness *witness)
 	return aging_of(witness)->background == BACKGROUND_MANY && !witness->draining;
 }
 
+/* No flight of an earlier generation is held. */
+static bool is_of_latest(const struct witness *witness, const struct seen_query *query)
+{
+	return query->generation == witness->generation;
+}
+
 /* How many values the CACHE's cache has let go of before their time. */
 static uint64_t let_go(const struct witness *witness)
 {
@@ -90,7 +96,8 @@ void witness_cache_started(struct witness *witness, uint32_t key, const struct s
 {
 	struct seen_value *value = &witness->values[key];
 	bool there = witness_now(witness) < value->there_until && value->let_go == let_go(witness);
-	if (query->shape == SHAPE_CACHE && starts_at_once(witness, query))
+	if (query->shape == SHAPE_CACHE && is_of_latest(witness, query) &&
+			starts_at_once(witness, query))
 		value->flown_at = witness_now(witness);
 	if (query->shape != SHAPE_CACHE || witness->fresh_of_key[key] > 0 ||
 			!all_are_held(witness) || !there)
@@ -107,7 +114,7 @@ static void note_failure(struct witness *witness, const struct seen_query *query
 {
 	struct seen_value *value = &witness->values[key];
 	if (query->shape != SHAPE_CACHE || witness->fresh_of_key[key] > 0 ||
-			value->flown_at != begun)
+			!is_of_latest(witness, query) || value->flown_at != begun)
 		return;
 	value->failed_begun = begun;
 	value->failed_at = witness_now(witness);
@@ -131,7 +138,7 @@ void witness_cache_ran(struct witness *witness, const struct seen_query *query,
 	if (may_fill(witness, query))
 		value->there_until = 0; /* it may be another from here on */
 	if (query->shape == SHAPE_CACHE && status == STATUS_NOT_FOUND && all_are_held(witness) &&
-			value->flown_at == run->begun) {
+			is_of_latest(witness, query) && value->flown_at == run->begun) {
 		value->none_begun = run->begun;
 		value->none_at = witness_now(witness);
 	}
@@ -141,6 +148,16 @@ void witness_cache_ran_out(struct witness *witness, const struct seen_query *que
 		uint64_t begun)
 {
 	note_failure(witness, query, key, begun);
+}
+
+/* What follows from how a run has ended need not: its flight may have been let go of before it
+ * heard of that. */
+void witness_cache_reloaded(struct witness *witness)
+{
+	for (size_t key = 0; key < PLAN_KEYS; key++) {
+		witness->values[key].failed_at = 0;
+		witness->values[key].none_at = 0;
+	}
 }
 
 /* The value's age, by the verdict that came with it. */
@@ -224,17 +241,18 @@ void witness_cache_gave(struct witness *witness, uint32_t number, uint32_t run,
 				number);
 }
 
-void witness_cache_unwanted(struct witness *witness, const struct seen_query *query, uint32_t key,
-		uint64_t since)
+void witness_cache_unwanted(struct witness *witness, const struct seen_work *work)
 {
 	const struct configuration *configuration = &witness->plan->configuration;
 	coverage_meet(witness->coverage, MET_REFRESH);
-	if (!configuration->refreshes || witness->draining)
+	if (!configuration->refreshes || witness->draining ||
+			work->generation != witness->generation)
 		witness_complain(witness, "work goes on for k%" PRIu32 " that nobody waits for",
-				key);
-	if (since + configuration->ceiling + TICK_NS <= witness_now(witness))
-		witness_complain(witness, "work for k%" PRIu32 " goes on past its ceiling", key);
-	if (query && query->shape == SHAPE_CACHE &&
+				work->key);
+	if (work->since + configuration->ceiling + TICK_NS <= witness_now(witness))
+		witness_complain(witness, "work for k%" PRIu32 " goes on past its ceiling",
+				work->key);
+	if (work->query && work->query->shape == SHAPE_CACHE &&
 			++witness->background > aging_of(witness)->background)
 		witness_complain(witness, "%" PRIu32 " refreshes go on where %" PRIu64 " may",
 				witness->background, aging_of(witness)->background);
@@ -258,7 +276,9 @@ uint32_t witness_cache_waiters(const struct witness *witness, uint32_t number)
 		const struct planned *other = witness_planned(witness, witness->waiting[i]);
 		bool fresh = other->fresh && !witness_shape(witness, number)->ignores_fresh;
 		count += witness->waiting[i] != number && other->key == planned->key &&
-			 other->shape == planned->shape && !fresh;
+			 other->shape == planned->shape && !fresh &&
+			 witness->requests[witness->waiting[i]].generation ==
+					 witness->requests[number].generation;
 	}
 	return count;
 }

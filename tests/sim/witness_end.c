@@ -148,6 +148,7 @@ void witness_ended(struct witness *witness, const struct record *record)
 	witness->unsettled[witness->unsettled_count++] = number;
 	cover_end(witness, number, record);
 	witness_cache_ended(witness, number, record);
+	witness_generation_ended(witness, number, record);
 	bool right = seen->foretold == FORETOLD_NOTHING
 				     ? may_end_for(witness, number, record->status, record->reason)
 				     : record->status == status_foretold(seen->foretold);

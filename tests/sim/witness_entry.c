@@ -77,6 +77,7 @@ void witness_before_send(struct witness *witness, uint32_t number, uint32_t peer
 	const struct planned *planned = witness_planned(witness, number);
 	struct seen *seen = &witness->requests[number];
 	const struct seen_query *query = witness_query_of(witness, planned->shape);
+	seen->generation = witness->generation;
 	seen->peer = peer;
 	seen->received = received;
 	seen->read = witness_now(witness);
@@ -95,9 +96,10 @@ void witness_before_send(struct witness *witness, uint32_t number, uint32_t peer
 				runner_idle(&witness->harness->world.async.runner) &&
 				!nearly_full(engine_account(witness->harness->engine), planned);
 	witness->before_running = query ? query->running : 0;
-	witness->before_waiting = witness_shape(witness, number)
-						  ? witness->waiting_of_shape[planned->shape]
-						  : 0;
+	witness->before_waiting =
+			witness_shape(witness, number)
+					? witness_latest(witness)->waiting_of_shape[planned->shape]
+					: 0;
 	witness->before_queued = witness->before_waiting - (query ? query->live : 0);
 	witness_hedge_begins(witness, number);
 	coverage_meet(witness->coverage, MET_REQUEST);
@@ -108,13 +110,14 @@ void witness_before_send(struct witness *witness, uint32_t number, uint32_t peer
 void witness_begin_waiting(struct witness *witness, uint32_t number)
 {
 	struct seen *seen = &witness->requests[number];
+	struct seen_generation *generation = witness_generation_of(witness, number);
 	const struct planned *planned = witness_planned(witness, number);
 	seen->state = WAITING;
 	seen->waited = true;
 	seen->place = (uint32_t)witness->waiting_count;
 	witness->waiting[witness->waiting_count++] = number;
-	witness->waiting_of_key[planned->key]++;
-	witness->waiting_of_shape[planned->shape]++;
+	generation->waiting_of_key[planned->key]++;
+	generation->waiting_of_shape[planned->shape]++;
 	bool moved = seen->unsure ||
 		     (witness->batching && witness->plan->configuration.in_flight_min > 0);
 	bool allowed = (seen->room || moved) && !seen->no_memory; /* the limit may have moved */
@@ -131,12 +134,13 @@ void witness_begin_waiting(struct witness *witness, uint32_t number)
 void witness_stop_waiting(struct witness *witness, uint32_t number)
 {
 	struct seen *seen = &witness->requests[number];
+	struct seen_generation *generation = witness_generation_of(witness, number);
 	const struct planned *planned = witness_planned(witness, number);
 	uint32_t last = witness->waiting[--witness->waiting_count];
 	witness->waiting[seen->place] = last;
 	witness->requests[last].place = seen->place;
-	witness->waiting_of_key[planned->key]--;
-	witness->waiting_of_shape[planned->shape]--;
+	generation->waiting_of_key[planned->key]--;
+	generation->waiting_of_shape[planned->shape]--;
 }
 
 void witness_catch_up(struct witness *witness, uint32_t until)

@@ -42,9 +42,9 @@ static uint64_t delay_of(const struct hedging *hedging, const struct latency *la
 }
 
 /* How many there may have been, with all that was ever earned; and how much is there for sure. */
-static void pay(struct witness *witness, const struct hedging *hedging)
+static void pay(struct witness *witness, uint32_t number, const struct hedging *hedging)
 {
-	struct seen_hedging *all = &witness->hedging;
+	struct seen_hedging *all = &witness_generation_of(witness, number)->hedging;
 	all->sent++;
 	all->sure = all->sure > HUNDREDTHS ? all->sure - HUNDREDTHS : 0;
 	if (all->sent * HUNDREDTHS >
@@ -65,20 +65,20 @@ static void check_hedge(struct witness *witness, uint32_t number, const struct h
 		witness_complain(witness, "request %" PRIu32 " is hedged too early", number);
 	if (source->latency.known >= hedging->samples && left < source->latency.quantiles[P50])
 		witness_complain(witness, "request %" PRIu32 " is hedged in vain", number);
-	pay(witness, hedging);
+	pay(witness, number, hedging);
 }
 
 /* It may be that this was the hedge, and that there was nobody left to ask for the error. */
-static void note_both(struct witness *witness, struct seen_hedge *seen)
+static void note_both(struct witness *witness, uint32_t number)
 {
-	struct seen_hedging *all = &witness->hedging;
+	struct seen_hedging *all = &witness_generation_of(witness, number)->hedging;
 	all->sure = all->sure > HUNDREDTHS ? all->sure - HUNDREDTHS : 0;
-	seen->both_at = witness_now(witness);
+	witness->requests[number].hedge.both_at = witness_now(witness);
 }
 
-static void earn(struct witness *witness, const struct hedging *hedging)
+static void earn(struct witness *witness, uint32_t number, const struct hedging *hedging)
 {
-	struct seen_hedging *all = &witness->hedging;
+	struct seen_hedging *all = &witness_generation_of(witness, number)->hedging;
 	uint64_t most = HEDGE_BUDGET_KEPT * HUNDREDTHS;
 	all->sure += (uint64_t)hedging->needed * hedging->budget;
 	all->sure = all->sure < most ? all->sure : most;
@@ -89,8 +89,9 @@ void witness_hedge_begins(struct witness *witness, uint32_t number)
 	const struct hedging *hedging = hedging_of(witness, number);
 	if (!hedging)
 		return;
-	if (witness->hedging.requests++ == 0)
-		witness->hedging.sure = hedging->budget ? HEDGE_BUDGET_KEPT * HUNDREDTHS : 0;
+	struct seen_hedging *all = &witness_generation_of(witness, number)->hedging;
+	if (all->requests++ == 0)
+		all->sure = hedging->budget ? HEDGE_BUDGET_KEPT * HUNDREDTHS : 0;
 }
 
 void witness_hedge_asked(struct witness *witness, uint32_t number, const struct source *source)
@@ -105,12 +106,12 @@ void witness_hedge_asked(struct witness *witness, uint32_t number, const struct 
 	if (place == hedging->sources)
 		witness_complain(witness, "request %" PRIu32 " asks out of its order", number);
 	if (seen->asked == 0)
-		earn(witness, hedging);
+		earn(witness, number, hedging);
 	if (seen->asked >= hedging->needed && seen->failed > 0) {
 		seen->failed--;
 		seen->both_at = 0;
 		if (witness_now(witness) >= seen->due)
-			note_both(witness, seen);
+			note_both(witness, number);
 	} else if (seen->asked >= hedging->needed) {
 		check_hedge(witness, number, hedging, source);
 		seen->both_at = 0;
@@ -145,10 +146,12 @@ static bool is_any_left(const struct witness *witness, const struct hedging *hed
 }
 
 /* The first that is left must be as willing as any: it would stand for all. */
-static bool must_hedge(const struct witness *witness, const struct hedging *hedging,
-		const struct seen *seen)
+static bool must_hedge(
+		const struct witness *witness, uint32_t number, const struct hedging *hedging)
 {
-	if (seen->hedge.next == hedging->sources || witness->hedging.sure < NOT_SURE)
+	const struct seen *seen = &witness->requests[number];
+	if (seen->hedge.next == hedging->sources ||
+			witness_generation_of(witness, number)->hedging.sure < NOT_SURE)
 		return false;
 	const struct source *source = source_at(witness, hedging, seen->hedge.next);
 	uint64_t left = seen->deadline - witness_now(witness);
@@ -173,6 +176,6 @@ void witness_hedge_waits(struct witness *witness, uint32_t number)
 	if (seen->hedge.failed > 0 || seen->hedge.met || now < seen->hedge.due + TICK_NS)
 		return;
 	seen->hedge.met = true;
-	if (must_hedge(witness, hedging, seen))
+	if (must_hedge(witness, number, hedging))
 		witness_complain(witness, "request %" PRIu32 " is not hedged", number);
 }

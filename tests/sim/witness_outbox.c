@@ -8,14 +8,18 @@
 
 void witness_enter_flight(struct witness *witness, struct seen *seen)
 {
+	struct seen_generation *generation = &witness->generations[seen->generation - 1];
 	seen->in_flight = true;
 	witness->in_flight++;
 	witness->peers[seen->peer].in_flight++;
+	generation->in_flight++;
+	generation->waited += seen->waited;
 }
 
 void witness_leave(struct witness *witness, struct seen *seen)
 {
 	struct seen_peer *peer = &witness->peers[seen->peer];
+	struct seen_generation *generation = &witness->generations[seen->generation - 1];
 	/* What empties an outbox has started all that were read before. */
 	if (seen->held && witness->batching)
 		witness_catch_up(witness, NOBODY);
@@ -23,6 +27,8 @@ void witness_leave(struct witness *witness, struct seen *seen)
 	if (seen->in_flight) {
 		witness->in_flight--;
 		peer->in_flight--;
+		generation->in_flight--;
+		generation->waited -= seen->waited;
 		seen->in_flight = false;
 	}
 	if (seen->held) {

@@ -31,6 +31,18 @@ static inline const struct shape *witness_shape(const struct witness *witness, u
 	return shape < configuration->shape_count ? &configuration->shapes[shape] : NULL;
 }
 
+/* The latest generation, and that of a request which has been read. */
+static inline struct seen_generation *witness_latest(const struct witness *witness)
+{
+	return &witness->generations[witness->generation - 1];
+}
+
+static inline struct seen_generation *witness_generation_of(
+		const struct witness *witness, uint32_t number)
+{
+	return &witness->generations[witness->requests[number].generation - 1];
+}
+
 /* witness_entry.c */
 /*
  * Whether a request in flight has the same connection, envelope and id. One that was answered in
@@ -98,17 +110,36 @@ bool witness_is_going(struct witness *witness, uint32_t number);
 uint64_t witness_count_in_flight(const struct witness *witness, uint32_t peer);
 void witness_check_outboxes(struct witness *witness);
 
+/* witness_generations.c: what ends where it began. */
+/* It has ended. */
+void witness_generation_ended(
+		struct witness *witness, uint32_t number, const struct record *record);
+/* A reply holds a value of that run. */
+void witness_generation_gave(struct witness *witness, uint32_t number, uint32_t run,
+		const struct wire_reply *reply);
+void witness_check_generations(struct witness *witness);
+
+/* witness_queries.c: the queries of each generation. */
+/* The query that a job runs. */
+struct seen_query *witness_query_of_job(struct witness *witness, const struct scripted_job *job);
+/* The query that a LOOKUP or CACHE pipeline of the latest generation runs; NULL until it has run.
+ */
+const struct seen_query *witness_query_of(const struct witness *witness, uint32_t shape);
+/* A job starts and stops running. */
+void witness_query_started(struct witness *witness, const struct scripted_job *job);
+void witness_query_stopped(struct witness *witness, const struct scripted_job *job);
+/* Whether all permits of some query are out, in that generation. */
+bool witness_queries_wait(const struct seen_generation *generation);
+
 /* witness_work.c */
 /* Which element of l it asks for; 0 where it asks for none. */
 uint32_t witness_element_of_ask(const struct scripted_ask *ask);
-/* The query that a LOOKUP or CACHE pipeline runs; NULL until it has run. */
-const struct seen_query *witness_query_of(const struct witness *witness, uint32_t shape);
 /* How many values the caches hold at most. */
 uint64_t witness_cached(const struct world *world);
 /* Whether any job or ask goes on. */
 bool witness_works(const struct witness *witness);
-/* Whether something goes on that such a request can be waiting for. */
-bool witness_may_hope(const struct witness *witness, uint32_t key);
+/* Whether something goes on that a request can be waiting for. */
+bool witness_may_hope(const struct witness *witness, uint32_t number);
 void witness_check_work(struct witness *witness);
 
 /* witness_race.c: fan-outs of which all is known. */
@@ -172,6 +203,7 @@ bool witness_stream_waits(const struct witness *witness, uint32_t number);
 
 /* witness_cache.c: what caches hold, and what fills them. */
 void witness_cache_sent(struct witness *witness, uint32_t number);
+void witness_cache_reloaded(struct witness *witness);
 void witness_cache_ended(struct witness *witness, uint32_t number, const struct record *record);
 /* A flight's job starts, and ends; it is cut off at its ceiling. */
 void witness_cache_started(struct witness *witness, uint32_t key, const struct seen_query *query);
@@ -182,9 +214,8 @@ void witness_cache_ran_out(struct witness *witness, const struct seen_query *que
 /* A reply holds a value of that run. */
 void witness_cache_gave(struct witness *witness, uint32_t number, uint32_t run,
 		const struct wire_reply *reply);
-/* A flight's work goes on though nobody waits for its key; query NULL: it is an ask. */
-void witness_cache_unwanted(struct witness *witness, const struct seen_query *query, uint32_t key,
-		uint64_t since);
+/* A flight's work goes on though nobody waits for its key. */
+void witness_cache_unwanted(struct witness *witness, const struct seen_work *work);
 /* Whether a refresh may be waiting for its next try, without any work going on. */
 bool witness_cache_may_retry(const struct witness *witness);
 uint32_t witness_cache_waiters(const struct witness *witness, uint32_t number);

@@ -86,10 +86,12 @@ static size_t count_waiting(const struct witness *witness)
 	       (refreshes ? 2 * BACKGROUND_MANY : 0);
 }
 
-static bool may_queue_be_full(const struct witness *witness, const struct shape *shape)
+static bool may_queue_be_full(const struct witness *witness, uint32_t number)
 {
-	for (size_t i = 0; i < witness->query_count; i++) {
-		const struct seen_query *query = &witness->queries[i];
+	const struct seen_generation *generation = witness_generation_of(witness, number);
+	const struct shape *shape = witness_shape(witness, number);
+	for (size_t i = 0; i < generation->query_count; i++) {
+		const struct seen_query *query = &generation->queries[i];
 		/* Permits are given back only after what has ended in this turn. */
 		bool ended = query->turn == witness->turn_began;
 		uint32_t out = query->running + (ended ? query->ended_in_turn : 0);
@@ -112,7 +114,7 @@ void witness_check_refusal(struct witness *witness, uint32_t number, bool waited
 	struct seen *seen = &witness->requests[number];
 	const struct shape *shape = witness_shape(witness, number);
 	unsigned excuses = waited ? EXCUSE_SHED : 0;
-	if (may_queue_be_full(witness, shape))
+	if (may_queue_be_full(witness, number))
 		excuses |= EXCUSE_QUEUE;
 	if (may_be_crowded(witness, shape))
 		excuses |= EXCUSE_WAITERS;
@@ -166,7 +168,10 @@ static unsigned excuses_of(struct text body)
 static void check_retry(struct witness *witness, uint32_t number, uint64_t retry_ms)
 {
 	uint32_t shape = witness_planned(witness, number)->shape;
-	uint64_t median = shape < SHAPES_MAX ? witness->medians[shape].highest : 0;
+	uint64_t median = shape < SHAPES_MAX ? witness_generation_of(witness, number)
+							       ->medians[shape]
+							       .highest
+					     : 0;
 	uint64_t base = (median + median / MEDIAN_ERROR) / 4000;
 	base = base > RETRY_USUAL ? base : RETRY_USUAL;
 	if (retry_ms < RETRY_LEAST || retry_ms > base / 2 + base)
@@ -199,7 +204,7 @@ void witness_note_time(struct witness *witness, uint32_t number, enum status sta
 	if (shape >= witness->plan->configuration.shape_count ||
 			status == STATUS_RESOURCE_EXHAUSTED || status == STATUS_INVALID_ARGUMENT)
 		return;
-	struct seen_median *median = &witness->medians[shape];
+	struct seen_median *median = &witness_generation_of(witness, number)->medians[shape];
 	uint32_t bucket = us == 0 ? 0 : 64 - (uint32_t)__builtin_clzll(us);
 	uint32_t before = 0;
 	median->buckets[bucket]++;

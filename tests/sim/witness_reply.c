@@ -121,6 +121,7 @@ void witness_check_body(struct witness *witness, uint32_t number, const struct w
 		uint32_t run = (uint32_t)strtoul(at, NULL, 10);
 		check_value(witness, number, run);
 		witness_cache_gave(witness, number, run, reply);
+		witness_generation_gave(witness, number, run, reply);
 		witness_gate_gave(witness, number, run);
 	}
 }

@@ -41,14 +41,15 @@ static uint64_t backoff_max(const struct retrying *retrying, uint32_t attempts)
  * Each retry took a token while more than half were left, and each success has given back a tenth
  * of one. So there are never more retries than half of the tokens and all that was given back.
  */
-static void check_budget(struct witness *witness, const struct retrying *retrying)
+static void check_budget(struct witness *witness, const struct retrying *retrying,
+		const struct seen_generation *generation)
 {
-	if (retrying->budget && witness->retries * 10 > (uint64_t)retrying->budget * 5 +
-									witness->successes + 10)
+	uint64_t most = (uint64_t)retrying->budget * 5 + generation->successes + 10;
+	if (retrying->budget && generation->retries * 10 > most)
 		witness_complain(witness,
 				"%" PRIu64 " retries with a budget of %" PRIu32 " and "
 				"%" PRIu64 " successes",
-				witness->retries, retrying->budget, witness->successes);
+				generation->retries, retrying->budget, generation->successes);
 }
 
 void witness_retry_asked(struct witness *witness, uint32_t number)
@@ -62,8 +63,8 @@ void witness_retry_asked(struct witness *witness, uint32_t number)
 		if (seen->failed_at == 0)
 			witness_complain(witness, "request %" PRIu32 " is tried again in vain",
 					number);
-		witness->retries++;
-		check_budget(witness, retrying);
+		witness_generation_of(witness, number)->retries++;
+		check_budget(witness, retrying, witness_generation_of(witness, number));
 	}
 	if (++seen->attempts > retrying->attempts)
 		witness_complain(witness, "request %" PRIu32 " is tried %" PRIu32 " times", number,
@@ -86,7 +87,8 @@ void witness_retry_answered(struct witness *witness, uint32_t number, enum statu
 	struct seen *seen = &witness->requests[number];
 	if (!retrying)
 		return;
-	witness->successes += status == STATUS_OK || status == STATUS_NOT_FOUND;
+	if (status == STATUS_OK || status == STATUS_NOT_FOUND)
+		witness_generation_of(witness, number)->successes++;
 	if (!was_processed(status))
 		seen->failed_at = witness->harness->world.async.now;
 	witness->naps += is_nap(witness, retrying, seen);

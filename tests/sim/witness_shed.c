@@ -20,20 +20,21 @@ void witness_shed_started(struct witness *witness, uint32_t number)
 	uint64_t now = witness_now(witness);
 	if (!shape || now - witness->requests[number].arrived > shape->codel_target)
 		return;
-	size_t count = witness->short_wait_count;
-	if (count == 0 || witness->short_waits[(count - 1) % SHORT_WAITS_MAX] != now)
-		witness->short_waits[witness->short_wait_count++ % SHORT_WAITS_MAX] = now;
+	struct seen_generation *generation = witness_generation_of(witness, number);
+	size_t count = generation->short_wait_count;
+	if (count == 0 || generation->short_waits[(count - 1) % SHORT_WAITS_MAX] != now)
+		generation->short_waits[generation->short_wait_count++ % SHORT_WAITS_MAX] = now;
 }
 
 /* Whether there was an interval without a short wait that ended at most an interval before `at`. */
-static bool was_slow(const struct witness *witness, uint64_t at, uint64_t interval)
+static bool was_slow(const struct seen_generation *generation, uint64_t at, uint64_t interval)
 {
 	uint64_t end = at;
-	size_t oldest = witness->short_wait_count > SHORT_WAITS_MAX
-					? witness->short_wait_count - SHORT_WAITS_MAX
+	size_t oldest = generation->short_wait_count > SHORT_WAITS_MAX
+					? generation->short_wait_count - SHORT_WAITS_MAX
 					: 0;
-	for (size_t i = witness->short_wait_count; i > oldest; i--) {
-		uint64_t before = witness->short_waits[(i - 1) % SHORT_WAITS_MAX];
+	for (size_t i = generation->short_wait_count; i > oldest; i--) {
+		uint64_t before = generation->short_waits[(i - 1) % SHORT_WAITS_MAX];
 		if (before >= end)
 			continue;
 		if (before + interval < end)
@@ -58,7 +59,7 @@ void witness_shed_refused(struct witness *witness, uint32_t number, struct text 
 	if (seen->told_at - seen->arrived <= 2 * shape->codel_target)
 		witness_complain(witness, "request %" PRIu32 " was shed after %" PRIu64 " us",
 				number, (seen->told_at - seen->arrived) / 1000);
-	if (!was_slow(witness, seen->told_at, shape->codel_interval))
+	if (!was_slow(witness_generation_of(witness, number), seen->told_at, shape->codel_interval))
 		witness_complain(witness, "request %" PRIu32 " was shed from a queue that is short",
 				number);
 }

@@ -24,14 +24,16 @@ static bool is_cache(const struct witness *witness, uint32_t number)
 	       !witness_planned(witness, number)->fresh && witness->fresh_of_key[key] == 0;
 }
 
-/* Whether a flight of its key is there: somebody waits for it. */
+/* Whether a flight of its key is there: somebody of its generation waits for it. */
 bool witness_others_wait(const struct witness *witness, uint32_t number)
 {
 	const struct planned *planned = witness_planned(witness, number);
 	for (size_t i = 0; i < witness->waiting_count; i++) {
 		const struct planned *other = witness_planned(witness, witness->waiting[i]);
 		if (witness->waiting[i] != number && other->key == planned->key &&
-				other->shape == planned->shape)
+				other->shape == planned->shape &&
+				witness->requests[witness->waiting[i]].generation ==
+						witness->requests[number].generation)
 			return true;
 	}
 	return false;

@@ -52,6 +52,22 @@ static uint32_t request_of_ask(const struct scripted_ask *ask)
 	return number_of(ask->ask.body, "n", 0) - 1;
 }
 
+static uint64_t generation_of_job(const struct scripted_job *job)
+{
+	return job->job.query->generation;
+}
+
+/* A flight's too bears the trace of a request, of the one that began it. */
+static uint64_t generation_of_ask(const struct witness *witness, const struct scripted_ask *ask)
+{
+	return witness->requests[strtoul(ask->ask.trace.data + 1, NULL, 10)].generation;
+}
+
+static uint32_t *live_of(const struct witness *witness, uint64_t generation, uint32_t key)
+{
+	return &witness->generations[generation - 1].live_of_key[key];
+}
+
 uint32_t witness_element_of_ask(const struct scripted_ask *ask)
 {
 	struct text body = ask->ask.body;
@@ -60,7 +76,8 @@ uint32_t witness_element_of_ask(const struct scripted_ask *ask)
 	return dot ? (uint32_t)strtoul(dot + 1, NULL, 10) : 0;
 }
 
-static uint32_t add_run(struct witness *witness, uint32_t key, uint32_t request)
+static uint32_t add_run(
+		struct witness *witness, uint64_t generation, uint32_t key, uint32_t request)
 {
 	const struct seen *sending =
 			witness->sending != NOBODY ? &witness->requests[witness->sending] : NULL;
@@ -75,8 +92,10 @@ static uint32_t add_run(struct witness *witness, uint32_t key, uint32_t request)
 		if (witness->run_count == 0)
 			witness->runs[witness->run_count++] = (struct seen_run){0};
 	}
-	witness->runs[witness->run_count] = (struct seen_run){
-			.key = key, .request = request, .begun = witness_now(witness)};
+	witness->runs[witness->run_count] = (struct seen_run){.key = key,
+			.request = request,
+			.generation = generation,
+			.begun = witness_now(witness)};
 	return (uint32_t)witness->run_count++;
 }
 
@@ -85,57 +104,6 @@ static void check_stack(struct witness *witness)
 	size_t used = (size_t)((char *)witness->stack - (char *)__builtin_frame_address(0));
 	if (used > STACK_MAX)
 		witness_complain(witness, "the stack is %zu bytes deep", used);
-}
-
-/* A LOOKUP's or CACHE's path begins with its pipeline's name. A GATE's second lookup is reached in
- * another order than its requests came in. */
-static uint32_t shape_of(const struct witness *witness, struct text path)
-{
-	const struct configuration *configuration = &witness->plan->configuration;
-	for (uint32_t i = 0; i < configuration->shape_count; i++) {
-		struct text name = text_of(configuration->shapes[i].name);
-		if (configuration->shapes[i].kind < SHAPE_GATE && path.size > name.size &&
-				memcmp(path.data, name.data, name.size) == 0 &&
-				path.data[name.size] == '/')
-			return i;
-	}
-	return NOBODY;
-}
-
-static uint32_t number_after(struct text text, const char *word)
-{
-	size_t size = strlen(word);
-	const char *at = memmem(text.data, text.size, word, size);
-	return (uint32_t)strtoul(at + size, NULL, 10);
-}
-
-static struct seen_query *query_of(struct witness *witness, const struct scripted_job *job)
-{
-	for (size_t i = 0; i < witness->query_count; i++) {
-		if (witness->queries[i].query == job->job.query)
-			return &witness->queries[i];
-	}
-	if (witness->query_count == QUERIES_MAX)
-		abort();
-	const struct query_spec *spec = scripted_job_spec(job);
-	struct seen_query *query = &witness->queries[witness->query_count++];
-	*query = (struct seen_query){
-			.query = job->job.query,
-			.concurrency = number_after(spec->sql, "LIMIT "),
-			.queue = number_after(spec->sql, "OFFSET "),
-			.pipeline = (uint32_t)strtoul(spec->stage.data + 1, NULL, 10),
-			.shape = shape_of(witness, spec->stage),
-	};
-	return query;
-}
-
-const struct seen_query *witness_query_of(const struct witness *witness, uint32_t shape)
-{
-	for (size_t i = 0; i < witness->query_count; i++) {
-		if (witness->queries[i].shape == shape)
-			return &witness->queries[i];
-	}
-	return NULL;
 }
 
 /* Of one query and key, in a flight, only one runs that is still wanted; and one for each request
@@ -166,6 +134,14 @@ static void check_order(struct witness *witness, struct seen_query *query, uint3
 	query->latest = seen->arrival;
 }
 
+static void check_generation(
+		struct witness *witness, const struct scripted_job *job, uint32_t request)
+{
+	if (generation_of_job(job) != witness->requests[request].generation)
+		witness_complain(witness, "request %" PRIu32 " runs in generation %" PRIu64,
+				request, generation_of_job(job));
+}
+
 /* What is late is not begun, though it may have waited in a queue until then. */
 static void check_time(struct witness *witness, uint32_t request)
 {
@@ -178,14 +154,13 @@ uint32_t witness_job_started(struct witness *witness, const struct scripted_job 
 {
 	uint32_t key = key_of_job(job);
 	uint32_t request = request_of_job(job);
-	struct seen_query *query = query_of(witness, job);
+	uint64_t generation = generation_of_job(job);
+	struct seen_query *query = witness_query_of_job(witness, job);
 	check_stack(witness);
-	query->live++;
-	witness->live_of_key[key]++;
-	if (++query->running > query->concurrency)
-		witness_complain(witness, "%" PRIu32 " jobs run where %" PRIu32 " may",
-				query->running, query->concurrency);
+	++*live_of(witness, generation, key);
+	witness_query_started(witness, job);
 	if (request != NOBODY) {
+		check_generation(witness, job, request);
 		check_time(witness, request);
 		check_order(witness, query, request);
 		witness_began(witness, request);
@@ -194,7 +169,7 @@ uint32_t witness_job_started(struct witness *witness, const struct scripted_job 
 	}
 	if (request == NOBODY)
 		witness_cache_started(witness, key, query);
-	uint32_t run = add_run(witness, key, request);
+	uint32_t run = add_run(witness, generation, key, request);
 	if (request != NOBODY)
 		witness_gate_started(witness, job, run, request);
 	if (request != NOBODY)
@@ -219,9 +194,10 @@ uint32_t witness_ask_started(struct witness *witness, const struct scripted_ask 
 {
 	uint32_t key = key_of_ask(ask);
 	uint32_t request = request_of_ask(ask);
+	uint64_t generation = generation_of_ask(witness, ask);
 	check_stack(witness);
 	check_own_text(witness, ask);
-	witness->live_of_key[key]++;
+	++*live_of(witness, generation, key);
 	if (request != NOBODY) {
 		check_time(witness, request);
 		witness_race_asked(witness, ask, request);
@@ -230,25 +206,16 @@ uint32_t witness_ask_started(struct witness *witness, const struct scripted_ask 
 		witness_hedge_asked(witness, request, ask->ask.source);
 	}
 	witness_breaker_asked(witness, ask->ask.source);
-	return add_run(witness, key, request);
-}
-
-static void stop_running(struct witness *witness, struct seen_query *query)
-{
-	if (query->turn != witness->turn_began)
-		query->ended_in_turn = 0;
-	query->turn = witness->turn_began;
-	query->ended_in_turn++;
-	query->running--;
+	return add_run(witness, generation, key, request);
 }
 
 void witness_job_cancelled(struct witness *witness, const struct scripted_job *job)
 {
-	struct seen_query *query = query_of(witness, job);
-	witness->live_of_key[key_of_job(job)]--;
+	struct seen_query *query = witness_query_of_job(witness, job);
+	--*live_of(witness, generation_of_job(job), key_of_job(job));
 	query->live--;
 	if (!scripted_job_database(job)->stubborn)
-		stop_running(witness, query);
+		witness_query_stopped(witness, job);
 	if (scripted_job_value(job, TEXT("n")))
 		return;
 	if (job->cancelled == ASKED)
@@ -260,7 +227,7 @@ void witness_job_cancelled(struct witness *witness, const struct scripted_job *j
 void witness_ask_cancelled(struct witness *witness, const struct scripted_ask *ask)
 {
 	uint32_t request = request_of_ask(ask);
-	witness->live_of_key[key_of_ask(ask)]--;
+	--*live_of(witness, generation_of_ask(witness, ask), key_of_ask(ask));
 	if (request != NOBODY)
 		witness_stream_answered(witness, request, false);
 	witness_breaker_cancelled(witness, ask);
@@ -277,12 +244,12 @@ static void note_end(struct witness *witness, uint32_t run, enum status status)
 void witness_job_ends(struct witness *witness, const struct scripted_job *job, uint32_t run,
 		enum status status)
 {
-	struct seen_query *query = query_of(witness, job);
-	stop_running(witness, query);
+	struct seen_query *query = witness_query_of_job(witness, job);
+	witness_query_stopped(witness, job);
 	if (job->cancelled != REASON_NONE)
 		return;
 	query->live--;
-	witness->live_of_key[key_of_job(job)]--;
+	--*live_of(witness, generation_of_job(job), key_of_job(job));
 	note_end(witness, run, status);
 	if (!scripted_job_value(job, TEXT("n")))
 		witness_cache_ran(witness, query, &witness->runs[run], status);
@@ -296,7 +263,7 @@ void witness_ask_ends(struct witness *witness, const struct scripted_ask *ask, e
 	if (ask->cancelled != REASON_NONE)
 		return;
 	uint32_t request = request_of_ask(ask);
-	witness->live_of_key[key_of_ask(ask)]--;
+	--*live_of(witness, generation_of_ask(witness, ask), key_of_ask(ask));
 	note_end(witness, answer->run, status);
 	if (answer->odd) /* where its run is looked for, it is a bad answer */
 		witness->given[key_of_ask(ask)][STATUS_INTERNAL] = witness_now(witness);
@@ -310,15 +277,14 @@ void witness_ask_ends(struct witness *witness, const struct scripted_ask *ask, e
 	witness_hedge_answered(witness, request, status == STATUS_OK);
 }
 
-/* query NULL: it is an ask. */
-static void check_wanted(struct witness *witness, const struct seen_query *query, uint32_t key,
-		uint32_t request, uint64_t since)
+static void check_wanted(struct witness *witness, const struct seen_work *work)
 {
-	if (request == NOBODY && witness->waiting_of_key[key] == 0)
-		witness_cache_unwanted(witness, query, key, since);
-	if (request != NOBODY && witness->requests[request].state != WAITING)
+	const struct seen_generation *generation = &witness->generations[work->generation - 1];
+	if (work->request == NOBODY && generation->waiting_of_key[work->key] == 0)
+		witness_cache_unwanted(witness, work);
+	if (work->request != NOBODY && witness->requests[work->request].state != WAITING)
 		witness_complain(witness, "work goes on for k%" PRIu32 " that nobody waits for",
-				key);
+				work->key);
 }
 
 static void check_jobs(struct witness *witness, const struct scripted_database *database)
@@ -326,9 +292,15 @@ static void check_jobs(struct witness *witness, const struct scripted_database *
 	for (const struct link *link = database->jobs.next; link != &database->jobs;
 			link = link->next) {
 		const struct scripted_job *job = container_of(link, struct scripted_job, link);
+		const struct seen_work work = {
+				.query = witness_query_of_job(witness, job),
+				.generation = generation_of_job(job),
+				.key = key_of_job(job),
+				.request = request_of_job(job),
+				.since = job->since,
+		};
 		if (job->cancelled == REASON_NONE)
-			check_wanted(witness, query_of(witness, job), key_of_job(job),
-					request_of_job(job), job->since);
+			check_wanted(witness, &work);
 	}
 }
 
@@ -337,9 +309,14 @@ static void check_asks(struct witness *witness, const struct scripted_source *so
 	for (const struct link *link = source->asks.next; link != &source->asks;
 			link = link->next) {
 		const struct scripted_ask *ask = container_of(link, struct scripted_ask, link);
+		const struct seen_work work = {
+				.generation = generation_of_ask(witness, ask),
+				.key = key_of_ask(ask),
+				.request = request_of_ask(ask),
+				.since = ask->since,
+		};
 		if (ask->cancelled == REASON_NONE)
-			check_wanted(witness, NULL, key_of_ask(ask), request_of_ask(ask),
-					ask->since);
+			check_wanted(witness, &work);
 	}
 }
 
@@ -368,13 +345,9 @@ bool witness_works(const struct witness *witness)
 	       !list_empty(&world->east.asks) || !list_empty(&world->west.asks);
 }
 
-bool witness_may_hope(const struct witness *witness, uint32_t key)
+bool witness_may_hope(const struct witness *witness, uint32_t number)
 {
-	if (witness->live_of_key[key] > 0)
-		return true;
-	for (size_t i = 0; i < witness->query_count; i++) {
-		if (witness->queries[i].running == witness->queries[i].concurrency)
-			return true;
-	}
-	return false;
+	const struct seen_generation *generation = witness_generation_of(witness, number);
+	return generation->live_of_key[witness_planned(witness, number)->key] > 0 ||
+	       witness_queries_wait(generation);
 }

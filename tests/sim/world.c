@@ -266,6 +266,9 @@ static bool compile(
 	const struct option_map *pipelines = option_get(loaded->configuration, "pipelines")->map;
 	world->context = context;
 	loaded->world = world;
+	loaded->generation.number = world->loaded ? world->loaded->generation.number + 1 : 1;
+	world->catalog.generation = loaded->generation.number;
+	world->ledger.generation = loaded->generation.number;
 	loaded->generation.pipelines = pipelines_compile(pipelines, &context, on_idle);
 	if (!loaded->generation.pipelines)
 		return false;
