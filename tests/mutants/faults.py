@@ -188,6 +188,30 @@ FAULTS = [
      "pipeline_median_us(pipeline) / 4000 : 0", "pipeline_median_us(pipeline) / 400 : 0"),
     ("who is cut off by a drain is not told when to come back", "pipeline/requests/reply.c",
      "	if (outcome->status == STATUS_RESOURCE_EXHAUSTED || reason == DRAIN)", "	if (outcome->status == STATUS_RESOURCE_EXHAUSTED)"),
+    # Generations.
+    ("who comes after a reload runs in the generation before it", "pipeline/requests/engine.c",
+     "	engine->generation = generation;\n	if (before)", "	if (!before)\n		engine->generation = generation;\n	if (before)"),
+    ("a generation is over while requests run in it", "pipeline/requests/generation.c",
+     "	if (generation->retired && generation->requests == 0)", "	if (generation->retired)"),
+    ("a generation never ends if requests run in it when it is retired", "pipeline/requests/generation.c",
+     "	generation->requests--;\n	end_if_over(generation);", "	generation->requests--;"),
+    ("a reload cancels what flies", "pipeline/requests/generation.c",
+     "	pipelines_drain(generation->pipelines);", "	pipelines_cancel(generation->pipelines, DRAIN);"),
+    ("a reload leaves refreshes alone", "pipeline/requests/generation.c", "	pipelines_drain(generation->pipelines);\n", ""),
+    ("a request is said to be of the generation in which it ends", "pipeline/requests/reply.c",
+     "			.generation = request->generation->number,", "			.generation = engine->generation->number,"),
+    ("what is reaping keeps no generation", "pipeline/requests/request.c", "	else\n		request->engine->counts.reaping++;",
+     "	else {\n		request->engine->counts.reaping++;\n		generation_leave(request->generation);\n		request->generation = NULL;\n	}"),
+    ("a flight of another generation is joined", "pipeline/async/flight.c",
+     "	return NULL;\n}\n\nstatic void list(struct flight *flight)\n{\n	table_add(&flight->table->table, &flight->entry, flight->entry.hash);\n"
+     "	flight->listed = true;\n}\n\nstatic void unlist(struct flight *flight)\n{\n",
+     "	extern struct flight *latest;\n	bool other = latest && latest->table->scope != table->scope;\n"
+     "	return other && text_equal(latest->key, key) && !scope_cancelled(&latest->scope) ? latest : NULL;\n}\n\n"
+     "struct flight *latest;\n\nstatic void list(struct flight *flight)\n{\n	latest = flight;\n"
+     "	table_add(&flight->table->table, &flight->entry, flight->entry.hash);\n	flight->listed = true;\n}\n\n"
+     "static void unlist(struct flight *flight)\n{\n	latest = flight == latest ? NULL : latest;\n"),
+    ("a limit that adapts begins anew at each reload", "pipeline/requests/engine.c",
+     "	if (same)\n		return;", "	if (same && limits->in_flight_min == 0)\n		return;"),
     # Replies.
     ("a reply overtakes those in the outbox", "pipeline/requests/reply.c",
      "	if (may_wait && link_in_list(&client->stuck))", "	if (false)"),
