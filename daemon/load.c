@@ -17,6 +17,7 @@
 #include "daemon/state.h"
 #include "daemon/stats.h"
 #include "pipeline/requests/engine.h"
+#include "pipeline/requests/record_feed.h"
 #include "pipeline/stages/pipeline.h"
 #include "systemd/notify.h"
 
@@ -166,6 +167,7 @@ static void take(struct daemon *daemon)
 		return;
 	}
 	pipelines_inherit(build->generation.pipelines, before->generation.pipelines);
+	record_feeds_inherit(build->feeds, before->feeds);
 	resources_adapt(build);
 	engine_limit(daemon->engine, &build->config.limits);
 	engine_use(daemon->engine, &build->generation);

@@ -40,6 +40,13 @@ double stream_outlier_deviation(const struct stream_outlier *outlier)
 	return sqrt(outlier->variance);
 }
 
+void stream_outlier_inherit(struct stream_outlier *outlier, const struct stream_outlier *before)
+{
+	outlier->mean = before->mean;
+	outlier->variance = before->variance;
+	outlier->samples = before->samples;
+}
+
 static bool judge(void *user, const void *element)
 {
 	struct stream_outlier *outlier = user;

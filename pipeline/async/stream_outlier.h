@@ -46,5 +46,8 @@ struct stream_outlier {
 /* Of all readings so far. */
 double stream_outlier_deviation(const struct stream_outlier *outlier);
 
+/* Goes on with what another has learned by the same rule. */
+void stream_outlier_inherit(struct stream_outlier *outlier, const struct stream_outlier *before);
+
 void stream_outlier_init(struct stream_outlier *outlier, struct stream *upstream,
 		const struct outlier_rule *rule, stream_reading_fn reading, void *user);

@@ -82,6 +82,40 @@ void record_feeds_attach(const struct record_feeds *feeds, struct pipelines *pip
 		pipelines->all[i].feeds = feeds->rows[i];
 }
 
+static const struct record_feed *find_feed(const struct record_feeds *feeds, struct text name)
+{
+	for (size_t i = 0; i < feeds->count; i++) {
+		if (text_equal(feeds->all[i].name, name))
+			return &feeds->all[i];
+	}
+	return NULL;
+}
+
+/* Whether both learn from the same readings, and in the same way. */
+static bool learns_alike(const struct record_feed *a, const struct record_feed *b)
+{
+	static const char *const keys[] = {"from", "where", "outlier"};
+	for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
+		if (!option_value_equal(option_get(a->options, keys[i]),
+				    option_get(b->options, keys[i])))
+			return false;
+	}
+	return true;
+}
+
+void record_feeds_inherit(struct record_feeds *feeds, const struct record_feeds *before)
+{
+	for (size_t i = 0; i < feeds->count; i++) {
+		struct record_feed *feed = &feeds->all[i];
+		const struct record_feed *old = find_feed(before, feed->name);
+		if (!old)
+			continue;
+		feed->told = old->told;
+		if (feed->field && learns_alike(feed, old))
+			stream_outlier_inherit(&feed->outlier, &old->outlier);
+	}
+}
+
 void record_feeds_close(struct record_feeds *feeds)
 {
 	for (size_t i = 0; feeds && i < feeds->count; i++)

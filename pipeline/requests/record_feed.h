@@ -41,7 +41,8 @@ typedef void (*feed_tell_fn)(void *user, const struct feed_event *event);
 
 struct record_feed {
 	struct text name;
-	struct text topic;	     /* `feed.NAME`, or `outlier.NAME` */
+	struct text topic; /* `feed.NAME`, or `outlier.NAME` */
+	const struct option_map *options;
 	void *user;		     /* whoever tells of it may keep something here */
 	uint64_t told;		     /* events */
 	const struct record *record; /* that has just ended, until it is pulled */
@@ -75,6 +76,12 @@ struct record_feeds *record_feeds_compile(const struct option_map *feeds,
 
 /* From here on requests to these pipelines, compiled from the same, are seen. */
 void record_feeds_attach(const struct record_feeds *feeds, struct pipelines *pipelines);
+
+/*
+ * Goes on where feeds of the same names were: with what they have told, and, where `from`, `where`
+ * and `outlier` say the same, with what they have learned. What those see later is their own.
+ */
+void record_feeds_inherit(struct record_feeds *feeds, const struct record_feeds *before);
 
 /* Closes all streams. Takes NULL. */
 void record_feeds_close(struct record_feeds *feeds);

@@ -262,6 +262,7 @@ static void compile_feed(struct compiling *compiling, struct record_feed *feed,
 	const struct option_list *from = option_get(options, "from")->list;
 	struct outlier_rule rule = {0};
 	feed->name = entry->name;
+	feed->options = options;
 	feed->filter = feed_where_compile(
 			option_get(options, "where")->map, compiling->arena, compiling->diag);
 	if (outlier->given)

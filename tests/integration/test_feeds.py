@@ -3,6 +3,7 @@
 """Feeds, as conf/examples/outlier.yaml puts them together, read by a subscriber and by sluicectl."""
 import json
 import pathlib
+import signal
 import subprocess
 import sys
 
@@ -94,6 +95,21 @@ def test_an_outlier_tells_the_whole_story(stack):
     equal((event["losers"], [stage["path"] for stage in event["stages"]]), (1, ["quote/1.fanout"]))
 
 
+def test_what_was_learned_outlives_a_reload(stack):
+    daemon, north, south = example(stack)
+    client, feed = Client(stack, daemon), Feed(stack, daemon)
+    for n in range(5):
+        quote(client, north, south, str(n))
+    path = daemon.directory / "sluice.yaml"
+    learned = feed.stats(lambda stats: stats["feeds"]["odd"]["samples"] == 5)["feeds"]["odd"]
+    for generation, (old, new) in enumerate([("sample: 100", "sample: 7"), ("over: 4", "over: 5")], 2):
+        path.write_text(path.read_text().replace(old, new))
+        daemon.signal(signal.SIGHUP)
+        stats = feed.stats(lambda stats: stats["generation"] == generation)
+        equal(stats["feeds"]["odd"], learned)
+        learned = {"events": 0, "samples": 0, "mean": 0, "deviation": 0}
+
+
 def test_where_and_select(stack):
     daemon, north, south = example(stack)
     client = Client(stack, daemon)
@@ -137,5 +153,5 @@ def test_what_is_wrong_is_said(stack):
                'error: the event of a request has no member "uss"; did you mean "us"?']))
 
 
-tap.run([test_an_outlier_tells_the_whole_story, test_where_and_select, test_sluicectl_watches_feeds,
-         test_what_is_wrong_is_said])
+tap.run([test_an_outlier_tells_the_whole_story, test_what_was_learned_outlives_a_reload, test_where_and_select,
+         test_sluicectl_watches_feeds, test_what_is_wrong_is_said])

@@ -392,6 +392,72 @@ static void test_without_memory(void **state)
 	arena_deinit(&arena);
 }
 
+/* What feeds that are put together anew say of themselves, when they have inherited. */
+static void expect_inherited(const char *feeds, const char *expected)
+{
+	static const struct option root[] = {
+			{.key = "feeds", .kind = OPTION_NAMED, .table = record_feed_options},
+			{.key = "pipelines", .kind = OPTION_NAMED, .table = pipeline_options},
+			{.key = NULL},
+	};
+	char yaml[2048];
+	struct arena arena;
+	struct diag diag;
+	struct buffer stats;
+	arena_init(&arena, NULL);
+	diag_init(&diag, &arena);
+	buffer_init(&stats);
+	(void)snprintf(yaml, sizeof(yaml), "feeds:\n%s" P, feeds);
+	const struct option_map *map = conf_read("feeds", text_of(yaml), root, &arena, &diag);
+	assert_non_null(map);
+	struct record_feeds *made = record_feeds_compile(option_get(map, "feeds")->map,
+			option_get(map, "pipelines")->map, &h.world.async.random, &arena, &diag);
+	assert_int_equal(diag.errors, 0);
+	record_feeds_inherit(made, h.feeds);
+	record_feeds_write_stats(made, &stats);
+	buffer_append_char(&stats, '\0');
+	assert_string_equal(stats.data, expected);
+	buffer_deinit(&stats);
+	record_feeds_close(made);
+	arena_deinit(&arena);
+}
+
+#define LEARNED(events, samples, mean)                                                             \
+	"\"odd\":{\"events\":" events ",\"samples\":" samples ",\"mean\":" mean                    \
+	",\"deviation\":0.000}"
+
+static void test_what_was_learned_goes_on(void **state)
+{
+	load_feeds("    odd: {where: {cache: miss}, outlier: {field: us, warmup: 3}, select: us}\n"
+		   "    all: {select: us}\n");
+	struct peer *peer = connect();
+	for (int i = 0; i < 4; i++)
+		product(peer, 10);
+	(void)harness_told(&h);
+	expect_inherited("  odd: {where: {cache: miss}, outlier: {field: us, warmup: 3}, select: "
+			 "us}\n"
+			 "  all: {select: us}\n",
+			LEARNED("0", "4", "10000.000") ",\"all\":{\"events\":4}");
+	/* What is told of it does not matter, nor does the order. */
+	expect_inherited("  all: {sample: 2}\n"
+			 "  odd: {where: {cache: [miss]}, outlier: {field: us, warmup: 3}, sample: "
+			 "7}\n",
+			"\"all\":{\"events\":4}," LEARNED("0", "4", "10000.000"));
+	/* With other readings, or held against another limit, it is something else. */
+	expect_inherited("  odd: {where: {cache: hit}, outlier: {field: us, warmup: 3}}\n",
+			LEARNED("0", "0", "0.000"));
+	expect_inherited("  odd: {where: {cache: miss}, outlier: {field: us, warmup: 4}}\n",
+			LEARNED("0", "0", "0.000"));
+	expect_inherited("  odd: {where: {cache: miss}, from: request.offer, outlier: {field: us, "
+			 "warmup: 3}}\n",
+			LEARNED("0", "0", "0.000"));
+	/* One that learns nothing, and one of another name. */
+	expect_inherited("  odd: {where: {cache: miss}}\n", "\"odd\":{\"events\":0}");
+	expect_inherited("  even: {where: {cache: miss}}\n", "\"even\":{\"events\":0}");
+	expect_inherited("  all: {outlier: us}\n", "\"all\":{\"events\":4,\"samples\":0,\"mean\":"
+						   "0.000,\"deviation\":0.000}");
+}
+
 static void test_feeds_without_telemetry(void **state)
 {
 	load(P);
@@ -417,6 +483,7 @@ int main(void)
 			request_test(test_errors_say_where_and_what_was_meant),
 			cmocka_unit_test(test_what_the_table_refuses),
 			request_test(test_without_memory),
+			request_test(test_what_was_learned_goes_on),
 			request_test(test_feeds_without_telemetry),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
