@@ -64,6 +64,17 @@ static void refuse_entry(struct walk *walk, const struct option_variant *variant
 			names_show(name, walk->arena), names_list(&names));
 }
 
+static const struct option_map *walk_picked(struct walk *walk,
+		const struct option_variant *variants, const struct option_variant *variant,
+		const struct node *node)
+{
+	walk->picked = variant;
+	walk->variants = variants;
+	const struct option_map *map = walk_table(walk, variant->table, node);
+	walk->picked = NULL;
+	return map;
+}
+
 /* The first key that names a variant decides; to that variant's table a second one is unknown. */
 static void walk_entry(struct walk *walk, const struct option_variant *variants,
 		const struct node *node, struct option_value *entry)
@@ -88,7 +99,7 @@ static void walk_entry(struct walk *walk, const struct option_variant *variants,
 				"\"%s\" is not in this build of sluiced, which was made without %s",
 				entry->variant->name, entry->variant->needs);
 	else
-		entry->map = walk_table(walk, entry->variant->table, node);
+		entry->map = walk_picked(walk, variants, entry->variant, node);
 }
 
 void walk_named(struct walk *walk, const struct option *option, const struct node *node,

@@ -115,9 +115,35 @@ static const struct option *find_option(const struct option *table, struct text 
 	return NULL;
 }
 
+/* What is unknown to the variant that was picked may well be known to another. */
+static bool refuse_others_key(
+		struct walk *walk, const struct option *table, const struct node *node)
+{
+	const struct option_variant *picked = walk->picked;
+	const char *key = names_show(node->key, walk->arena);
+	if (!picked || picked->table != table)
+		return false;
+	if (walk_variant(walk->variants, node->key)) {
+		diag_error(walk->diag, node->key_place, "%s and \"%s\" exclude each other", key,
+				picked->name);
+		return true;
+	}
+	for (const struct option_variant *other = walk->variants; other->name; other++) {
+		if (!other->table || !find_option(other->table, node->key))
+			continue;
+		diag_error(walk->diag, node->key_place,
+				"unknown key %s: it goes with \"%s\", not with \"%s\"", key,
+				other->name, picked->name);
+		return true;
+	}
+	return false;
+}
+
 static void refuse_key(struct walk *walk, const struct option *table, const struct node *node)
 {
 	struct names names;
+	if (refuse_others_key(walk, table, node))
+		return;
 	names_init(&names, node->key, walk->arena);
 	for (; table->key; table++) {
 		if (!table->later)

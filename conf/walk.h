@@ -21,6 +21,10 @@ struct walk {
 	struct arena *arena;
 	struct diag *diag;
 	bool failed; /* memory ran out */
+	/* The variant that a resource's first key has picked, and all that it was picked from; NULL
+	 * outside of one. */
+	const struct option_variant *picked;
+	const struct option_variant *variants;
 };
 
 /* Reports it, once. */

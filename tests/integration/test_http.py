@@ -547,7 +547,8 @@ def test_what_is_wrong_with_a_configuration(stack):
             ("http://a/${symbol}/%2e", "expected no segments . or .. in a URL")]:
         equal((url, check(stack, f"http: '{url}'")), (url, [f"4:17: error: {error}"]))
     for options, error in [
-            ("target: x", '30: error: unknown key "target"'),
+            ("target: x", '30: error: unknown key "target": it goes with "zmq", not with "http"'),
+            ("zmq: 'tcp://127.0.0.1:1'", '30: error: "zmq" and "http" exclude each other'),
             ("body: {a: 1}", "36: error: a GET has no body: say `method: POST` or leave it out"),
             ("headers: {host: a}", "40: error: \"host\": this header is sluiced's own to set"),
             ("ca: /etc/ssl/x.pem", '34: error: certificates are for https: say so in the URL or leave it out'),

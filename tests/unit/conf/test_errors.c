@@ -180,8 +180,14 @@ static void variants(void **state)
 					"2:33: unknown key \"sqlit\"; did you mean \"sqlite\"?\n"},
 			{"listen: a\nresources: {r: {connections: 65, sqlite: x, memory: 1MiB}}\n",
 					"2:30: \"connections\": expected 1 to 64, not 65\n"
-					"2:45: unknown key \"memory\"; expected one of sqlite, "
-					"connections\n"},
+					"2:45: \"memory\" and \"sqlite\" exclude each other\n"},
+			{"listen: a\nresources: {r: {memory: 1MiB, connections: 4}}\n",
+					"2:31: unknown key \"connections\": it goes with "
+					"\"sqlite\", not with \"memory\"\n"},
+			{"listen: a\nresources: {r: {memory: 1MiB, connection: 4}, q: {sqlite: "
+			 "x, memory: x}}\n",
+					"2:31: unknown key \"connection\"; expected one of memory\n"
+					"2:62: \"memory\" and \"sqlite\" exclude each other\n"},
 			{"listen: a\nresources:\n  r: {postgres: {what: ever}}\n",
 					"3:7: \"postgres\" is not in this version\n"},
 			{"listen: a\nresources:\n  r: {oracle: {what: ever}}\n",
