@@ -131,6 +131,9 @@ void witness_stalled(struct witness *witness, uint32_t peer)
 
 void witness_before_leave(struct witness *witness, uint32_t peer)
 {
+	/* It may have been cancelled in this turn, and its reply waits behind others. */
+	if (!witness->batching)
+		witness_settle(witness);
 	witness->peers[peer].leaving = true;
 }
 
