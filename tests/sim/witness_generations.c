@@ -36,17 +36,22 @@ void witness_generation_ended(struct witness *witness, uint32_t number, const st
 		coverage_meet(witness->coverage, MET_OUTLIVED);
 }
 
+/* Whether it says that it waited for a flight, and had nothing to fall back on. */
+static bool was_flown(const struct shape *shape, const struct wire_reply *reply)
+{
+	return shape->aging.stale_if_error == 0 &&
+	       (text_equal(reply->cache, TEXT("miss")) || text_equal(reply->cache, TEXT("joined")));
+}
+
 void witness_generation_gave(struct witness *witness, uint32_t number, uint32_t run,
 		const struct wire_reply *reply)
 {
+	const struct shape *shape = witness_shape(witness, number);
 	const struct seen_run *from = &witness->runs[run];
-	bool flown = text_equal(reply->cache, TEXT("miss")) ||
-		     text_equal(reply->cache, TEXT("joined"));
-	if (witness_shape(witness, number)->kind != SHAPE_CACHE ||
-			from->generation == witness->requests[number].generation)
+	if (shape->kind != SHAPE_CACHE || from->generation == witness->requests[number].generation)
 		return;
 	coverage_meet(witness->coverage, MET_INHERITED);
-	if (flown)
+	if (was_flown(shape, reply))
 		witness_complain(witness,
 				"request %" PRIu32 " waited for a flight of generation %" PRIu64,
 				number, from->generation);
