@@ -68,9 +68,11 @@ struct ending plan_ending(const struct plan *plan, uint32_t resource, uint64_t n
 	if (per_thousand(&random, behaviour->slow))
 		ending.after = ending.after * 10 + 100 * WORLD_MS;
 	if (per_thousand(&random, behaviour->failing)) {
+		/* Only sources are told how much time they have. */
 		static const enum status failures[] = {STATUS_UNAVAILABLE, STATUS_INTERNAL,
-				STATUS_RESOURCE_EXHAUSTED, STATUS_UNAVAILABLE};
-		ending.status = failures[random_below(&random, 4)];
+				STATUS_RESOURCE_EXHAUSTED, STATUS_DEADLINE_EXCEEDED};
+		bool is_source = resource >= 2;
+		ending.status = failures[random_below(&random, is_source ? 4 : 3)];
 	} else if (per_thousand(&random, behaviour->missing)) {
 		ending.status = STATUS_NOT_FOUND;
 	} else {

@@ -100,7 +100,8 @@ void witness_breaker_asked(struct witness *witness, const struct source *source)
 		witness_complain(witness, "%s is tried by more than one", source->name);
 }
 
-/* An answer at the very moment of its limit is late. */
+/* An answer at the very moment of its limit is late. And who had too little time has failed where
+ * the time was the fan-out's own. */
 void witness_breaker_answered(
 		struct witness *witness, const struct scripted_ask *ask, enum status status)
 {
@@ -108,11 +109,12 @@ void witness_breaker_answered(
 	uint64_t now = witness_now(witness);
 	bool failed = status == STATUS_UNAVAILABLE || status == STATUS_RESOURCE_EXHAUSTED ||
 		      status == STATUS_INTERNAL;
+	bool gave_up = status == STATUS_DEADLINE_EXCEEDED;
 	if (failed)
 		add(&seen->sure, now);
-	else
+	else if (!gave_up)
 		seen->good_at = now;
-	if (failed || now >= ask->ask.frame.scope->deadline)
+	if (failed || gave_up || now >= ask->ask.frame.scope->deadline)
 		add(&seen->possible, now);
 }
 

@@ -42,8 +42,10 @@ static bool may_end(const struct witness *witness, uint32_t number, enum status 
 	uint64_t slack = shape->asks ? EARLY_NS : 0;
 	if (status == STATUS_OK || status == STATUS_RESOURCE_EXHAUSTED)
 		return true;
+	/* A source may say so early. */
 	if (status == STATUS_DEADLINE_EXCEEDED)
-		return witness_now(witness) + slack >= witness->requests[number].deadline;
+		return witness_now(witness) + slack >= witness->requests[number].deadline ||
+		       witness_was_given(witness, number, status);
 	if (status == STATUS_UNAVAILABLE && (shape->limits_time || shape->asks))
 		return true;
 	return status != STATUS_CANCELLED && witness_was_given(witness, number, status);

@@ -43,11 +43,15 @@ static struct seen_branch *branch_of(
 	return &race->branches[witness_element_of_ask(ask)][source];
 }
 
-/* When a source is as good as bad, though it has not answered. */
-static uint64_t limit_of(const struct race *race, uint64_t deadline, uint64_t now)
+/* When a source that is asked now is as good as bad, though it has not answered. Where two limits
+ * fall together the outer one is blamed. */
+static void set_limit(
+		struct seen_race *seen, const struct race *race, uint64_t deadline, uint64_t now)
 {
-	uint64_t limit = race->partial ? deadline - SOURCE_MARGIN_NS : deadline;
-	return race->timeout && now + race->timeout < limit ? now + race->timeout : limit;
+	seen->limit = race->partial ? deadline - SOURCE_MARGIN_NS : deadline;
+	seen->timed = race->timeout && now + race->timeout < seen->limit;
+	if (seen->timed)
+		seen->limit = now + race->timeout;
 }
 
 void witness_race_asked(struct witness *witness, const struct scripted_ask *ask, uint32_t number)
@@ -61,8 +65,7 @@ void witness_race_asked(struct witness *witness, const struct scripted_ask *ask,
 	seen->race.staggered |= seen->race.asked > 0 && seen->race.asked_at != now;
 	seen->race.asked_at = now;
 	seen->race.asked++;
-	seen->race.limit = limit_of(race, seen->deadline, now);
-	seen->race.timed = race->timeout && seen->race.limit == now + race->timeout;
+	set_limit(&seen->race, race, seen->deadline, now);
 	branch_of(witness, number, ask)->state = BRANCH_RUNS;
 }
 
@@ -112,6 +115,8 @@ void witness_race_answered(struct witness *witness, const struct scripted_ask *a
 			    false) != OPEN)
 		return;
 	*branch = answer;
+	if (answer.status == STATUS_DEADLINE_EXCEEDED && witness->requests[number].race.timed)
+		branch->status = STATUS_UNAVAILABLE; /* the time that it was given was not all */
 	if (answer.answer.odd && (race->lowest || race->highest))
 		branch->status = STATUS_INTERNAL;
 	branch->state = branch->status == STATUS_OK ? BRANCH_GOOD : BRANCH_BAD;

@@ -71,6 +71,15 @@ static void test_the_target_itself_is_good(void **state)
 		assert_false(drops(ms, ms % 10 ? 50 * MS : TARGET));
 }
 
+static void test_so_is_a_wait_that_ends_an_interval(void **state)
+{
+	for (uint64_t ms = 0; ms < 100; ms++)
+		assert_false(drops(ms, 50 * MS));
+	assert_false(drops(100, TARGET));
+	for (uint64_t ms = 101; ms < 200; ms++)
+		assert_false(drops(ms, 50 * MS));
+}
+
 static void test_a_queue_that_was_empty_since_is_begun_anew(void **state)
 {
 	for (uint64_t ms = 0; ms < 100; ms++)
@@ -96,6 +105,7 @@ int main(void)
 			codel_test(test_only_what_waited_twice_the_target_is),
 			codel_test(test_one_short_wait_makes_an_interval_good),
 			codel_test(test_the_target_itself_is_good),
+			codel_test(test_so_is_a_wait_that_ends_an_interval),
 			codel_test(test_a_queue_that_was_empty_since_is_begun_anew),
 			codel_test(test_a_slow_queue_is_dropped_from),
 	};
