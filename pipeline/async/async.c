@@ -5,6 +5,8 @@
  */
 #include "pipeline/async/async.h"
 
+#include "pipeline/base/lesser.h"
+
 /* Enough to keep a turn under a millisecond, few enough that a flight's thousand waiters don't hold
  * up the next deadline. */
 #define TASKS_PER_TURN 512
@@ -19,8 +21,7 @@ void async_init(struct async *async, uint64_t now, uint64_t seed)
 
 void async_enter(struct async *async, uint64_t now)
 {
-	if (now > async->now)
-		async->now = now;
+	async->now = greater(async->now, now);
 	wheel_advance(&async->wheel, async->now);
 }
 

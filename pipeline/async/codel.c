@@ -5,6 +5,8 @@
  */
 #include "pipeline/async/codel.h"
 
+#include "pipeline/base/lesser.h"
+
 void codel_init(struct codel *codel, uint64_t target, uint64_t interval)
 {
 	*codel = (struct codel){.target = target, .interval = interval};
@@ -18,8 +20,8 @@ bool codel_drops(struct codel *codel, uint64_t now, uint64_t waited)
 		codel->dropping = codel->shortest > codel->target && waited > codel->target;
 		codel->shortest = waited;
 		codel->ends = now + codel->interval;
-	} else if (waited < codel->shortest) {
-		codel->shortest = waited;
+	} else {
+		codel->shortest = lesser(codel->shortest, waited);
 	}
 	return codel->dropping && waited > 2 * codel->target;
 }

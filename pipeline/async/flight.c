@@ -53,10 +53,8 @@ static void list(struct flight *flight)
 
 static void unlist(struct flight *flight)
 {
-	if (!flight->listed)
-		return;
-	table_remove(&flight->table->table, &flight->entry);
-	flight->listed = false;
+	if (flight->listed)
+		table_remove(&flight->table->table, &flight->entry);
 }
 
 static void unref(struct flight *flight)

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "pipeline/async/hedge_budget.h"
 
+#include "pipeline/base/lesser.h"
+
 #define WHOLE 100 /* hundredths */
 #define KEPT  (HEDGE_BUDGET_KEPT * WHOLE)
 
@@ -11,8 +13,7 @@ void hedge_budget_init(struct hedge_budget *budget, uint32_t percent)
 
 void hedge_budget_earn(struct hedge_budget *budget)
 {
-	uint32_t hundredths = budget->hundredths + budget->percent;
-	budget->hundredths = hundredths < KEPT ? hundredths : KEPT;
+	budget->hundredths = (uint32_t)lesser(budget->hundredths + budget->percent, KEPT);
 }
 
 bool hedge_budget_take(struct hedge_budget *budget)

@@ -6,6 +6,8 @@
 
 #include <assert.h>
 
+#include "pipeline/base/lesser.h"
+
 #define TENTHS 10 /* of a token */
 
 void retry_budget_init(struct retry_budget *budget, uint32_t tokens)
@@ -21,10 +23,10 @@ uint32_t retry_budget_tokens(const struct retry_budget *budget)
 
 void retry_budget_failed(struct retry_budget *budget)
 {
-	budget->tenths -= budget->tenths > TENTHS ? TENTHS : budget->tenths;
+	budget->tenths -= (uint32_t)lesser(budget->tenths, TENTHS);
 }
 
 void retry_budget_succeeded(struct retry_budget *budget)
 {
-	budget->tenths += budget->tenths < budget->tenths_max;
+	budget->tenths = (uint32_t)lesser(budget->tenths + 1, budget->tenths_max);
 }

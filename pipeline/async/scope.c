@@ -14,6 +14,7 @@
 
 #include "pipeline/async/async.h"
 #include "pipeline/async/census.h"
+#include "pipeline/base/lesser.h"
 #include "pipeline/base/live.h"
 
 static void expire(struct timer *timer);
@@ -39,8 +40,7 @@ static void init(struct scope *scope, struct async *async, struct scope *parent,
 	if (parent) {
 		list_append(&parent->scopes, &scope->link);
 		scope->reason = parent->reason;
-		if (parent->deadline < deadline)
-			scope->deadline = parent->deadline;
+		scope->deadline = lesser(deadline, parent->deadline);
 	}
 	live_add(LIVE_SCOPES, 1);
 }

@@ -13,6 +13,8 @@
 #include <assert.h>
 #include <math.h>
 
+#include "pipeline/base/lesser.h"
+
 static bool is_beyond(const struct outlier_rule *rule, double difference, double limit)
 {
 	switch (rule->side) {
@@ -29,7 +31,7 @@ static bool is_beyond(const struct outlier_rule *rule, double difference, double
 static void learn(struct stream_outlier *outlier, double difference)
 {
 	uint64_t n = ++outlier->samples;
-	double weight = 1.0 / (double)(n < outlier->rule.memory ? n : outlier->rule.memory);
+	double weight = 1.0 / (double)lesser(n, outlier->rule.memory);
 	double step = weight * difference;
 	outlier->mean += step;
 	outlier->variance = (1.0 - weight) * (outlier->variance + difference * step);

@@ -11,6 +11,7 @@
 #include <assert.h>
 
 #include "pipeline/async/scope.h"
+#include "pipeline/base/lesser.h"
 
 static void release(struct stream_queue *queue, void *element)
 {
@@ -95,8 +96,8 @@ enum pushed stream_queue_push(struct stream_queue *queue, void *element)
 	}
 	queue->buffer[(queue->first + queue->count) % queue->capacity] = element;
 	queue->taken++;
-	if (++queue->count > queue->highest)
-		queue->highest = queue->count;
+	queue->count++;
+	queue->highest = (uint32_t)greater(queue->highest, queue->count);
 	stream_wake(&queue->stream);
 	return QUEUE_TAKEN;
 }

@@ -11,6 +11,7 @@
 
 #include <assert.h>
 
+#include "pipeline/base/lesser.h"
 #include "pipeline/base/live.h"
 
 #define SLOT_MASK (WHEEL_SLOTS - 1)
@@ -55,7 +56,7 @@ void timer_arm(struct wheel *wheel, struct timer *timer, uint64_t at)
 	 * is the soonest. */
 	uint64_t tick = (at >> WHEEL_TICK_BITS) +
 			((at & ((UINT64_C(1) << WHEEL_TICK_BITS) - 1)) != 0);
-	timer->tick = tick > wheel->tick ? tick : wheel->tick + 1;
+	timer->tick = greater(tick, wheel->tick + 1);
 	insert(wheel, timer);
 	wheel->armed++;
 	live_add(LIVE_TIMERS, 1);
@@ -127,8 +128,7 @@ void wheel_advance(struct wheel *wheel, uint64_t now)
 		else
 			spread_slot(wheel, level, slot);
 	}
-	if (target > wheel->tick)
-		wheel->tick = target;
+	wheel->tick = greater(wheel->tick, target);
 }
 
 uint64_t wheel_next(const struct wheel *wheel)

@@ -6,6 +6,8 @@
  */
 #include "pipeline/requests/adaptive.h"
 
+#include "pipeline/base/lesser.h"
+
 #define WINDOW_NS   100000000U
 #define SAMPLES_MIN 10	/* in a window */
 #define WINDOWS	    600 /* that the usual time is a mean of */
@@ -55,8 +57,7 @@ uint64_t adaptive_sample(
 {
 	adaptive->samples++;
 	adaptive->sum_ns += took_ns;
-	if (in_flight > adaptive->in_flight_highest)
-		adaptive->in_flight_highest = in_flight;
+	adaptive->in_flight_highest = greater(adaptive->in_flight_highest, in_flight);
 	if (now >= adaptive->ends && adaptive->samples >= SAMPLES_MIN) {
 		adapt(adaptive);
 		adaptive->ends = now + WINDOW_NS;

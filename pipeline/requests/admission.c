@@ -4,6 +4,7 @@
  * long to stay away. A limit refuses only what would wait; what needn't is served, so a hanging
  * database is no outage of the cache.
  */
+#include "pipeline/base/lesser.h"
 #include "pipeline/requests/internal.h"
 
 #define NS_PER_MS    UINT64_C(1000000)
@@ -13,14 +14,12 @@ uint64_t admission_deadline(const struct engine *engine, const struct pipeline *
 		uint64_t budget_ms, uint64_t received)
 {
 	uint64_t limit = engine->limits.max_deadline;
-	if (pipeline->deadline && pipeline->deadline < limit)
-		limit = pipeline->deadline;
-	if (budget_ms == WIRE_BUDGET_NONE) {
-		if (!pipeline->deadline && engine->limits.deadline < limit)
-			limit = engine->limits.deadline;
-	} else if (budget_ms * NS_PER_MS < limit) {
-		limit = budget_ms * NS_PER_MS;
-	}
+	if (pipeline->deadline)
+		limit = lesser(limit, pipeline->deadline);
+	if (budget_ms != WIRE_BUDGET_NONE)
+		limit = lesser(limit, budget_ms * NS_PER_MS);
+	else if (!pipeline->deadline)
+		limit = lesser(limit, engine->limits.deadline);
 	return received + limit;
 }
 
@@ -53,6 +52,6 @@ bool admission_memory_used_up(const struct engine *engine)
 uint64_t admission_retry_ms(struct engine *engine, struct pipeline *pipeline)
 {
 	uint64_t quarter = pipeline ? pipeline_median_us(pipeline) / 4000 : 0;
-	uint64_t base = quarter > RETRY_MIN_MS ? quarter : RETRY_MIN_MS;
+	uint64_t base = greater(quarter, RETRY_MIN_MS);
 	return base / 2 + random_below(&engine->async->random, base + 1);
 }

@@ -11,6 +11,7 @@
 
 #include "pipeline/base/arena.h"
 #include "pipeline/base/blob.h"
+#include "pipeline/base/lesser.h"
 #include "pipeline/base/list.h"
 #include "pipeline/base/random.h"
 #include "pipeline/resources/memory_cache_queues.h"
@@ -52,7 +53,7 @@ static struct cache_entry *find(const struct memory_cache *c, uint64_t hash, str
 /* The end of a time that begins at `from`; for ever where it would overflow. */
 static uint64_t after(uint64_t from, uint64_t time)
 {
-	return time > UINT64_MAX - from ? UINT64_MAX : from + time;
+	return from + lesser(time, UINT64_MAX - from);
 }
 
 static void set_ages(struct cache_entry *entry, uint64_t now, const struct cache_ages *ages)
@@ -118,8 +119,8 @@ static void hold_off(
 		struct cache *cache, uint64_t hash, struct text key, uint64_t began, uint64_t until)
 {
 	struct cache_entry *entry = find(self(cache), hash, key);
-	if (entry && entry->began < began && entry->refresh_from < until)
-		entry->refresh_from = until;
+	if (entry && entry->began < began)
+		entry->refresh_from = greater(entry->refresh_from, until);
 }
 
 /* Of what is not simply fresh. */
@@ -191,8 +192,7 @@ static void purge(struct cache *cache, uint64_t hash, struct text key)
 	struct cache_entry *entry = find(c, hash, key);
 	struct purged *oldest = &c->purges[c->purge_next];
 	c->purge_next = (c->purge_next + 1) % PURGES;
-	if (oldest->began > c->floor)
-		c->floor = oldest->began;
+	c->floor = greater(c->floor, oldest->began);
 	c->purged = begin(cache);
 	*oldest = (struct purged){hash, c->purged};
 	if (entry)
