@@ -251,6 +251,33 @@ static void test_cancelling_what_has_finished_does_nothing(void **state)
 	assert_ptr_equal(root->owner.child, NULL);
 }
 
+static enum progress end_with_child(struct scripted *scripted, struct frame *child)
+{
+	return frame_done(&scripted->frame, child->outcome);
+}
+
+/* It may be cancelled while it waits for a child, and can't be when that has ended it. */
+static void test_what_a_child_has_ended_is_not_cancelled(void **state)
+{
+	struct scripted *outer = &root->frames[0], *child = &root->frames[1];
+	struct scripted *other = &root->frames[2];
+	scripted_work(outer, &root->owner.frame, &root->scope);
+	outer->on_resume = end_with_child;
+	scripted_work(child, &outer->frame, &root->scope);
+	scripted_work(other, &root->owner.frame, &root->scope);
+	(void)frame_start(&outer->frame);
+	(void)frame_start(&child->frame);
+	(void)frame_start(&other->frame);
+	scripted_finish(child, STATUS_NOT_FOUND);
+	run();
+	assert_int_equal(outer->frame.state, FRAME_ENDED);
+	assert_int_equal(outer->frame.outcome.status, STATUS_NOT_FOUND);
+	scope_cancel(&root->scope, ASKED);
+	run();
+	assert_int_equal(outer->cancels, 0);
+	assert_int_equal(other->cancels, 1);
+}
+
 static void test_work_that_cannot_be_stopped_stays(void **state)
 {
 	struct scripted *job = &root->frames[0];
@@ -314,6 +341,7 @@ int main(void)
 			TEST(test_in_a_cancelled_scope_a_frame_is_over_at_once),
 			TEST(test_its_scope_is_cancelled_while_it_starts),
 			TEST(test_cancelling_what_has_finished_does_nothing),
+			TEST(test_what_a_child_has_ended_is_not_cancelled),
 			TEST(test_work_that_cannot_be_stopped_stays),
 			TEST(test_an_end_has_its_moment),
 	};
