@@ -63,10 +63,11 @@ static int on_io(sd_event_source *source, int fd, uint32_t events, void *user)
 	if (mailbox->oldest == NULL)
 		take(mailbox);
 	hand_out(mailbox, LETTERS_PER_TURN);
-	loop_leave(mailbox->loop);
 	/* Letters that wait for the next turn, or that were posted while older ones stood here. */
 	if (mailbox->oldest || atomic_load_explicit(&mailbox->newest, memory_order_relaxed))
 		wake(mailbox);
+	/* Last: the turn may end what the mailbox is of, and the mailbox with it. */
+	loop_leave(mailbox->loop);
 	return 0;
 }
 

@@ -12,7 +12,11 @@ struct letter {
 	struct letter *next;
 };
 
-/* Called on the loop, in a turn, for each letter in the order they came; it may free the letter. */
+/*
+ * Called on the loop, in a turn, for each letter in the order they came; it may free the letter.
+ * The mailbox stays until all of the turn's letters are handed out, and may be deinitialised by
+ * what the runner does at the turn's end.
+ */
 typedef void (*mailbox_fn)(void *user, struct letter *letter);
 
 struct mailbox {

@@ -180,6 +180,20 @@ def test_a_generation_lives_as_long_as_its_requests(stack):
     feed.stats(lambda stats: stats["generations"] == 1)
 
 
+def test_a_database_ends_with_its_last_lookup(stack):
+    catalog, daemon = prepared(stack)
+    client, other = Client(stack, daemon), Client(stack, daemon)
+    feed = Feed(stack, daemon)
+    catalog.lock()
+    client.ask("product", "old", {"sku": "s1"}, budget=30000)
+    feed.stats(lambda stats: stats["in_flight"] == 1)
+    equal(reload(daemon, "pipelines:" + QUOTE + SOURCE % ("ipc://nobody", "")), "serving generation 2")
+    catalog.unlock()
+    equal(client.hear().body, {"name": "product 1"})
+    feed.stats(lambda stats: stats["generations"] == 1)
+    equal(other.call("product", {"sku": "s1"}).status, "UNIMPLEMENTED")
+
+
 def test_a_required_source_that_does_not_come(stack):
     _, daemon = prepared(stack)
     refused(daemon, "start_timeout: 300ms\n" + CONFIG + QUOTE + SOURCE % ("ipc://nobody", ", required: true"),
@@ -267,7 +281,7 @@ def test_what_nobody_holds_is_closed(stack):
 
 tap.run([
     test_a_receipt, test_a_refusal_changes_nothing, test_what_needs_a_restart, test_what_runs_ends_in_its_generation,
-    test_a_generation_lives_as_long_as_its_requests, test_a_required_source_that_does_not_come,
-    test_one_that_comes_while_another_is_loaded, test_a_stop_while_one_is_loaded, test_nothing_is_lost_under_load,
-    test_what_nobody_holds_is_closed,
+    test_a_generation_lives_as_long_as_its_requests, test_a_database_ends_with_its_last_lookup,
+    test_a_required_source_that_does_not_come, test_one_that_comes_while_another_is_loaded,
+    test_a_stop_while_one_is_loaded, test_nothing_is_lost_under_load, test_what_nobody_holds_is_closed,
 ])
