@@ -10,6 +10,7 @@
 
 #include "pipeline/base/arena.h"
 #include "pipeline/base/buffer.h"
+#include "pipeline/base/lesser.h"
 
 /* Longer texts are cut: they go to a client, not to a log. */
 #define MESSAGE_MAX 256
@@ -33,9 +34,8 @@ struct outcome outcome_failed(
 	va_end(args);
 	if (size < 0)
 		size = 0;
-	if ((size_t)size >= sizeof(text))
-		size = sizeof(text) - 1;
-	struct text message = arena_copy(arena, (struct text){text, (size_t)size});
+	struct text message = arena_copy(
+			arena, (struct text){text, lesser((size_t)size, sizeof(text) - 1)});
 	return message.data ? outcome_fault(arena, status, stage, message) : outcome_status(status);
 }
 

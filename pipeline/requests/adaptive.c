@@ -6,6 +6,8 @@
  */
 #include "pipeline/requests/adaptive.h"
 
+#include <math.h>
+
 #include "pipeline/base/lesser.h"
 
 #define WINDOW_NS   100000000U
@@ -17,9 +19,7 @@
 
 static double between(double value, double least, double most)
 {
-	if (value < least)
-		return least;
-	return value > most ? most : value;
+	return fmin(fmax(value, least), most);
 }
 
 void adaptive_init(struct adaptive *adaptive, uint64_t min, uint64_t max)
@@ -39,9 +39,7 @@ static void learn(struct adaptive *adaptive, double mean_ns)
 
 static void adapt(struct adaptive *adaptive)
 {
-	double mean_ns = (double)adaptive->sum_ns / (double)adaptive->samples;
-	if (mean_ns < 1)
-		mean_ns = 1;
+	double mean_ns = fmax((double)adaptive->sum_ns / (double)adaptive->samples, 1);
 	learn(adaptive, mean_ns);
 	/* Of a limit that nothing comes near nobody knows whether it is right. */
 	if ((double)adaptive->in_flight_highest < adaptive->limit / 2)

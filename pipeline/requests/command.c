@@ -24,9 +24,9 @@ void command_cancel(struct client *client, struct text envelope, struct text id)
 	request_cut(request, ASKED);
 }
 
+/* OK, as the refusal is as yet, but in a drain. */
 static void ping(struct engine *engine, struct refusal *refusal)
 {
-	refusal->status = STATUS_OK;
 	if (!engine->draining)
 		return;
 	refusal->status = STATUS_UNAVAILABLE;

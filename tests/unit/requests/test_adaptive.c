@@ -79,6 +79,25 @@ static void test_of_a_limit_that_is_not_met_nothing_is_learned(void **state)
 	assert_int_equal(windows(10, 1000, limit / 2 - 1), limit);
 }
 
+static void test_a_limit_that_is_half_met_is_learned_from(void **state)
+{
+	(void)window(10, 10);
+	assert_true(adaptive.limit > 20);
+}
+
+static void test_a_window_is_over_at_its_end(void **state)
+{
+	for (int i = 0; i < 10; i++)
+		(void)adaptive_sample(&adaptive, now, MS, 20);
+	assert_int_equal(adaptive.samples, 0);
+	now += 100 * MS;
+	for (int i = 0; i < 10; i++)
+		(void)adaptive_sample(&adaptive, now - 1, MS, 20);
+	assert_int_equal(adaptive.samples, 10);
+	(void)adaptive_sample(&adaptive, now, MS, 20);
+	assert_int_equal(adaptive.samples, 0);
+}
+
 static void test_few_samples_are_waited_for(void **state)
 {
 	(void)windows(20, 10, 200);
@@ -107,6 +126,8 @@ int main(void)
 			adaptive_test(test_it_shrinks_when_they_take_longer),
 			adaptive_test(test_a_little_longer_is_usual),
 			adaptive_test(test_of_a_limit_that_is_not_met_nothing_is_learned),
+			adaptive_test(test_a_limit_that_is_half_met_is_learned_from),
+			adaptive_test(test_a_window_is_over_at_its_end),
 			adaptive_test(test_few_samples_are_waited_for),
 			adaptive_test(test_what_takes_no_time),
 	};
