@@ -230,7 +230,7 @@ static void test_large_parts_wait_for_those_before_them(void **state)
 /* One part may be larger than the bound; and who does not read for too long is gone. */
 static void test_who_hoards_is_gone(void **state)
 {
-	static char large[1040000];
+	static char large[1024 * 1024 + 1];
 	memset(large, '1', sizeof(large) - 1);
 	struct peer *peer = start();
 	peer->hoards = true;

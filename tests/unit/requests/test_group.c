@@ -254,6 +254,28 @@ static void test_a_drain_begins_after_those_before_it(void **state)
 	expect(peer, "1 OK\n1");
 }
 
+static void test_new_limits_hold_after_those_before_them(void **state)
+{
+	struct peer *peer = start();
+	struct engine_limits limits = h.limits;
+	limits.in_flight = 1;
+	peer_send(peer, "p 1 100");
+	peer_send(peer, "p 2 100");
+	engine_limit(h.engine, &limits);
+	assert_int_equal(counts()->in_flight, 2);
+}
+
+static void test_a_generation_begins_after_those_before_it(void **state)
+{
+	struct peer *peer = start();
+	peer_send(peer, "p 1 100");
+	assert_true(harness_reload(&h, P));
+	assert_int_equal(counts()->in_flight, 1);
+	harness_flush(&h);
+	row(0, "1");
+	expect(peer, "1 OK\n1");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -269,6 +291,8 @@ int main(void)
 			request_test(test_a_large_hit_is_not_refused_for_those_behind_it),
 			request_test(test_one_that_is_late_costs_no_memory),
 			request_test(test_a_drain_begins_after_those_before_it),
+			request_test(test_new_limits_hold_after_those_before_them),
+			request_test(test_a_generation_begins_after_those_before_it),
 	};
 	return cmocka_run_group_tests_name("requests/group", tests, NULL, NULL);
 }

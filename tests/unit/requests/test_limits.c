@@ -56,6 +56,9 @@ static void test_new_limits_hold_at_once(void **state)
 	limits.in_flight_min = 7;
 	engine_limit(h.engine, &limits);
 	assert_int_equal(counts()->in_flight_max, 7);
+	limits.in_flight_min = 8;
+	engine_limit(h.engine, &limits);
+	assert_int_equal(counts()->in_flight_max, 8);
 	limits.in_flight_min = 0;
 	engine_limit(h.engine, &limits);
 	assert_int_equal(counts()->in_flight_max, 500);
