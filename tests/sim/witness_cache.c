@@ -108,13 +108,20 @@ void witness_cache_started(struct witness *witness, uint32_t key, const struct s
 				witness, "k%" PRIu32 " is refreshed too soon after a failure", key);
 }
 
-/* A flight that is under way for a request with fresh=1 has nothing to do with who comes next. */
+/* Whether something follows from how a CACHE's job ends: one that is under way for a request with
+ * fresh=1 has nothing to do with who comes next. */
+static bool tells(const struct witness *witness, const struct seen_query *query, uint32_t key,
+		uint64_t begun)
+{
+	return query->shape == SHAPE_CACHE && witness->fresh_of_key[key] == 0 &&
+	       is_of_latest(witness, query) && witness->values[key].flown_at == begun;
+}
+
 static void note_failure(struct witness *witness, const struct seen_query *query, uint32_t key,
 		uint64_t begun)
 {
 	struct seen_value *value = &witness->values[key];
-	if (query->shape != SHAPE_CACHE || witness->fresh_of_key[key] > 0 ||
-			!is_of_latest(witness, query) || value->flown_at != begun)
+	if (!tells(witness, query, key, begun))
 		return;
 	value->failed_begun = begun;
 	value->failed_at = witness_now(witness);
@@ -137,8 +144,8 @@ void witness_cache_ran(struct witness *witness, const struct seen_query *query,
 	}
 	if (may_fill(witness, query))
 		value->there_until = 0; /* it may be another from here on */
-	if (query->shape == SHAPE_CACHE && status == STATUS_NOT_FOUND && all_are_held(witness) &&
-			is_of_latest(witness, query) && value->flown_at == run->begun) {
+	if (status == STATUS_NOT_FOUND && all_are_held(witness) &&
+			tells(witness, query, run->key, run->begun)) {
 		value->none_begun = run->begun;
 		value->none_at = witness_now(witness);
 	}
