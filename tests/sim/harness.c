@@ -229,17 +229,26 @@ void harness_init(struct harness *harness)
 	buffer_init(&harness->told);
 }
 
-static bool compile_feeds(struct harness *harness)
+static bool load_feeds(struct loaded *loaded, struct arena *arena, struct diag *diag)
 {
-	struct world *world = &harness->world;
-	const struct option_map *telemetry = option_get(world->configuration, "telemetry")->map;
-	harness->feeds = record_feeds_compile(option_get(telemetry, "feeds")->map,
-			option_get(world->configuration, "pipelines")->map, &world->async.random,
-			&world->arena, &world->diag);
-	if (!harness->feeds || world->diag.errors > 0)
-		return false;
-	record_feeds_attach(harness->feeds, world->pipelines);
-	return true;
+	const struct option_map *telemetry = option_get(loaded->configuration, "telemetry")->map;
+	loaded->more = record_feeds_compile(option_get(telemetry, "feeds")->map,
+			option_get(loaded->configuration, "pipelines")->map,
+			&loaded->world->async.random, arena, diag);
+	return loaded->more && diag->errors == 0;
+}
+
+static void unload_feeds(struct loaded *loaded)
+{
+	record_feeds_close(loaded->more);
+}
+
+/* From here on what is sent runs in what was loaded. */
+static void use(struct harness *harness, struct loaded *loaded)
+{
+	harness->feeds = loaded->more;
+	record_feeds_attach(harness->feeds, loaded->generation.pipelines);
+	engine_use(harness->engine, &loaded->generation);
 }
 
 bool harness_load(struct harness *harness, const char *yaml)
@@ -248,6 +257,8 @@ bool harness_load(struct harness *harness, const char *yaml)
 	const struct engine_ops ops = {
 			reserve, send_reply, discard, harness, observe, stalled, harness};
 	world->feeds = record_feed_options;
+	world->load_more = load_feeds;
+	world->unload_more = unload_feeds;
 	if (!world_read(world, yaml))
 		return false;
 	read_limits(&harness->limits, option_get(world->configuration, "limits")->map);
@@ -258,9 +269,9 @@ bool harness_load(struct harness *harness, const char *yaml)
 	if (!harness->engine ||
 			!world_init(world, engine_account(harness->engine),
 					engine_arenas(harness->engine)) ||
-			!world_compile(world) || !compile_feeds(harness))
+			!world_compile(world))
 		return false;
-	engine_use(harness->engine, &world->loaded->generation);
+	use(harness, world->loaded);
 	return true;
 }
 
@@ -274,10 +285,9 @@ bool harness_reload(struct harness *harness, const char *yaml)
 		return false;
 	read_limits(&limits, option_get(loaded->configuration, "limits")->map);
 	pipelines_inherit(loaded->generation.pipelines, before);
-	if (loaded->generation.pipelines->count == before->count)
-		record_feeds_attach(harness->feeds, loaded->generation.pipelines);
+	record_feeds_inherit(loaded->more, harness->feeds);
 	engine_limit(harness->engine, &limits);
-	engine_use(harness->engine, &loaded->generation);
+	use(harness, loaded);
 	return true;
 }
 
@@ -417,7 +427,6 @@ bool harness_deinit(struct harness *harness)
 		peer_leave(&harness->peers[i]);
 		buffer_deinit(&harness->peers[i].replies);
 	}
-	record_feeds_close(harness->feeds);
 	bool clean = world_deinit(&harness->world) && engine_is_clean(harness);
 	buffer_deinit(&harness->record);
 	buffer_deinit(&harness->told);

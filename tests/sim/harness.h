@@ -44,9 +44,9 @@ struct harness {
 	bool out_of_memory;	    /* for replies */
 	void (*before_reply)(void); /* called when the engine wants room for one; may be NULL */
 	size_t observed;
-	struct buffer record; /* the latest: see harness_record() */
-	struct record_feeds *feeds;
-	struct buffer told; /* by them, since the last harness_told() */
+	struct buffer record;		  /* the latest: see harness_record() */
+	const struct record_feeds *feeds; /* the latest */
+	struct buffer told;		  /* by them, since the last harness_told() */
 };
 
 void harness_init(struct harness *harness);
@@ -55,8 +55,7 @@ void harness_init(struct harness *harness);
 bool harness_load(struct harness *harness, const char *yaml);
 
 /* Loads another, beside the one that runs: for what is sent from now on. Resources stay as they
- * are, whatever it says of them, and so do feeds, which see its pipelines too where there are as
- * many. False, and nothing has changed: it is wrong. */
+ * are, whatever it says of them. False, and nothing has changed: it is wrong. */
 bool harness_reload(struct harness *harness, const char *yaml);
 
 /* A peer that takes all replies; with world.watch->reply_taken set they are not kept. NULL when

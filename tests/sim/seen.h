@@ -210,12 +210,18 @@ enum watched_feed { FEED_SLOW = 1, FEED_ODD = 2 };
 
 #define FEED_READINGS_MAX 4096
 
+/* Of the latest request. */
+struct seen_telling {
+	unsigned expected; /* that have not told of it */
+	uint64_t us;
+	uint64_t generation; /* by whose feeds it is seen; 0: there is none */
+	bool unsure;	     /* whether ODD tells of it */
+	bool sampled;	     /* SOME may tell of it */
+};
+
+/* Of one generation. What is learned goes on to the next. */
 struct seen_feeds {
-	unsigned expected; /* that have not told of the latest request */
-	uint64_t us;	   /* of it */
-	bool unsure;	   /* whether ODD tells of it */
-	bool sampled;	   /* SOME may tell of it */
-	uint64_t row;	   /* requests of this row, and those told */
+	uint64_t row; /* requests of this row, and those told */
 	uint64_t row_told;
 	double mean; /* before the latest reading */
 	double learned[FEED_READINGS_MAX];
@@ -244,5 +250,6 @@ struct seen_generation {
 	uint64_t retries;   /* of the RETRY, */
 	uint64_t successes; /* and what ended well there */
 	struct seen_hedging hedging;
-	struct seen_median medians[SHAPES_MAX]; /* these alone go on from one to the next */
+	struct seen_median medians[SHAPES_MAX]; /* they go on from one to the next */
+	struct seen_feeds feeds;
 };

@@ -39,7 +39,7 @@ struct witness {
 	uint64_t naps; /* failures of the RETRY after which there was time for another attempt, */
 	uint64_t slept_through; /* and those of them where it was waited until the deadline */
 	struct seen_source sources[4];
-	struct seen_feeds feeds;
+	struct seen_telling telling;
 	struct seen_value values[PLAN_KEYS];
 	uint32_t fresh_of_key[PLAN_KEYS]; /* requests with fresh=1 that have not ended */
 	uint32_t background;		  /* of the CACHE's jobs, those that nobody waits for */

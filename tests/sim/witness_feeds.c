@@ -7,6 +7,7 @@
  */
 #include <inttypes.h>
 #include <math.h>
+#include <string.h>
 
 #include "pipeline/base/json.h"
 #include "pipeline/requests/record_members.h"
@@ -62,27 +63,35 @@ static void judge(struct witness *witness, struct seen_feeds *seen, double readi
 	double limit = least_of(feeds, deviation);
 	double beyond = reading - seen->mean - limit;
 	bool odd = seen->learned_count >= feeds->warmup && beyond > 0;
-	seen->expected |= odd ? FEED_ODD : 0;
+	witness->telling.expected |= odd ? FEED_ODD : 0;
 	/* Where it may be either way, what is learned is the same. */
-	seen->unsure = seen->learned_count >= feeds->warmup && fabs(beyond) < NEARLY * reading;
+	witness->telling.unsure =
+			seen->learned_count >= feeds->warmup && fabs(beyond) < NEARLY * reading;
 	if (seen->learned_count < FEED_READINGS_MAX)
 		seen->learned[seen->learned_count++] = odd ? seen->mean + limit : reading;
+}
+
+/* Of the feeds that see the latest request. */
+static struct seen_feeds *feeds_of(const struct witness *witness)
+{
+	return &witness->generations[witness->telling.generation - 1].feeds;
 }
 
 /* Of the latest request nothing has been kept back. */
 static void check_told(struct witness *witness)
 {
-	struct seen_feeds *seen = &witness->feeds;
-	unsigned unsure = seen->unsure ? FEED_ODD : 0;
-	if (seen->expected & ~unsure)
+	struct seen_telling *telling = &witness->telling;
+	unsigned unsure = telling->unsure ? FEED_ODD : 0;
+	if (telling->generation == 0)
+		return;
+	struct seen_feeds *seen = feeds_of(witness);
+	if (telling->expected & ~unsure)
 		witness_complain(witness, "a feed has not told of a request");
 	if (seen->row == planned(witness)->sample && seen->row_told != 1)
 		witness_complain(
 				witness, "a feed has told of %" PRIu64 " in a row", seen->row_told);
 	if (seen->row == planned(witness)->sample)
 		seen->row = seen->row_told = 0;
-	seen->expected = 0;
-	seen->unsure = false;
 }
 
 /* Whatever any feed may tell of it, whatever goes on with it. */
@@ -107,33 +116,37 @@ static void check_text(struct witness *witness, const struct record *record)
 
 void witness_feeds_ended(struct witness *witness, const struct record *record)
 {
-	struct seen_feeds *seen = &witness->feeds;
 	check_told(witness);
 	check_text(witness, record);
-	seen->us = record->us;
+	witness->telling = (struct seen_telling){
+			.us = record->us,
+			.generation = record->generation,
+			.sampled = is_of(record, 0),
+	};
+	struct seen_feeds *seen = feeds_of(witness);
 	if (record->us > planned(witness)->above)
-		seen->expected |= FEED_SLOW;
+		witness->telling.expected |= FEED_SLOW;
 	seen->row += is_of(record, 0);
-	seen->sampled = is_of(record, 0);
 	if (is_of(record, 1) && record->status == STATUS_OK)
 		judge(witness, seen, (double)record->us);
 }
 
 static void take_expected(struct witness *witness, enum watched_feed feed)
 {
-	struct seen_feeds *seen = &witness->feeds;
-	if (!(seen->expected & feed) && !(feed == FEED_ODD && seen->unsure))
+	struct seen_telling *telling = &witness->telling;
+	if (!(telling->expected & feed) && !(feed == FEED_ODD && telling->unsure))
 		witness_complain(witness, "a feed tells of what it should not");
-	if (seen->expected & (feed - 1U))
+	if (telling->expected & (feed - 1U))
 		witness_complain(witness, "feeds tell in the wrong order");
-	seen->expected &= ~(unsigned)feed;
+	telling->expected &= ~(unsigned)feed;
 }
 
 static void check_held(struct witness *witness, const struct outlier_held *held)
 {
-	const struct seen_feeds *seen = &witness->feeds;
+	const struct seen_feeds *seen = feeds_of(witness);
 	coverage_meet(witness->coverage, MET_OUTLIER);
-	if (held->reading != (double)seen->us || held->samples + 1 != seen->learned_count ||
+	if (held->reading != (double)witness->telling.us ||
+			held->samples + 1 != seen->learned_count ||
 			fabs(held->mean - seen->mean) > NEARLY * (1 + seen->mean))
 		witness_complain(witness, "an outlier is held against %f, not %f", held->mean,
 				seen->mean);
@@ -141,8 +154,7 @@ static void check_held(struct witness *witness, const struct outlier_held *held)
 
 void witness_feed_told(struct witness *witness, const struct feed_event *event)
 {
-	struct seen_feeds *seen = &witness->feeds;
-	if (event->record->us != seen->us)
+	if (event->record->us != witness->telling.us)
 		witness_complain(witness, "a feed tells of another request");
 	if (event->held)
 		check_held(witness, event->held);
@@ -150,8 +162,15 @@ void witness_feed_told(struct witness *witness, const struct feed_event *event)
 		take_expected(witness, FEED_SLOW);
 	else if (text_equal(event->feed->topic, TEXT("outlier.odd")))
 		take_expected(witness, FEED_ODD);
-	else if (!seen->sampled || ++seen->row_told > 1)
+	else if (!witness->telling.sampled || ++feeds_of(witness)->row_told > 1)
 		witness_complain(witness, "a feed tells of what it should not sample");
+}
+
+void witness_feeds_reloaded(struct witness *witness, const struct seen_generation *before)
+{
+	struct seen_feeds *seen = &witness_latest(witness)->feeds;
+	seen->learned_count = before->feeds.learned_count;
+	memcpy(seen->learned, before->feeds.learned, seen->learned_count * sizeof(*seen->learned));
 }
 
 void witness_feeds_check_end(struct witness *witness)

@@ -247,4 +247,6 @@ void witness_check_rest(struct witness *witness);
 
 /* witness_feeds.c */
 void witness_feeds_ended(struct witness *witness, const struct record *record);
+/* They go on with what those before have learned. */
+void witness_feeds_reloaded(struct witness *witness, const struct seen_generation *before);
 void witness_feeds_check_end(struct witness *witness);

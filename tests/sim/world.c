@@ -100,10 +100,17 @@ static struct loaded *loaded_of(struct pipelines *pipelines)
 	return loaded;
 }
 
+static void unload_more(struct loaded *loaded)
+{
+	if (loaded->world->unload_more)
+		loaded->world->unload_more(loaded);
+}
+
 static void forget(struct loaded *loaded)
 {
 	struct world *world = loaded->world;
 	struct loaded **at = &world->loaded;
+	unload_more(loaded);
 	pipelines_free(loaded->generation.pipelines);
 	while (*at != loaded)
 		at = &(*at)->before;
@@ -269,9 +276,13 @@ static bool compile(
 	loaded->generation.number = world->loaded ? world->loaded->generation.number + 1 : 1;
 	world->catalog.generation = loaded->generation.number;
 	world->ledger.generation = loaded->generation.number;
-	loaded->generation.pipelines = pipelines_compile(pipelines, &context, on_idle);
-	if (!loaded->generation.pipelines)
+	bool good = !world->load_more || world->load_more(loaded, arena, diag);
+	if (good)
+		loaded->generation.pipelines = pipelines_compile(pipelines, &context, on_idle);
+	if (!loaded->generation.pipelines) {
+		unload_more(loaded);
 		return false;
+	}
 	loaded->before = world->loaded;
 	world->loaded = loaded;
 	return true;

@@ -30,7 +30,8 @@ struct loaded {
 	const struct option_map *configuration;
 	struct arena arena; /* of one that came later */
 	struct diag diag;
-	bool idle; /* its flights are over after their close */
+	bool idle;  /* its flights are over after their close */
+	void *more; /* what load_more() has made of it */
 };
 
 struct world {
@@ -45,6 +46,10 @@ struct world {
 	 * is out, and the real one is freed. */
 	struct cache *(*wrap_cache)(void *user, struct cache *cache);
 	void *wrap_user;
+	/* Makes more of a configuration than its pipelines, and gives that back; may be NULL.
+	 * False: it is wrong. */
+	bool (*load_more)(struct loaded *loaded, struct arena *arena, struct diag *diag);
+	void (*unload_more)(struct loaded *loaded);
 	const struct option *feeds;	  /* the table of `telemetry.feeds`; NULL: there are none */
 	const struct watch *watch;	  /* told of jobs and asks; may be NULL */
 	struct scripted_database catalog; /* 4 connections unless `databases` says otherwise */
