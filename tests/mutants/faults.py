@@ -210,6 +210,8 @@ FAULTS = [
      "struct flight *latest;\n\nstatic void list(struct flight *flight)\n{\n	latest = flight;\n"
      "	table_add(&flight->table->table, &flight->entry, flight->entry.hash);\n	flight->listed = true;\n}\n\n"
      "static void unlist(struct flight *flight)\n{\n	latest = flight == latest ? NULL : latest;\n"),
+    ("a feed forgets at a reload what it has learned", "pipeline/requests/record_feed.c",
+     "		if (feed->field && learns_alike(feed, old))", "		if (feed->field && !learns_alike(feed, old))"),
     ("a limit that adapts begins anew at each reload", "pipeline/requests/engine.c",
      "	if (same)\n		return;", "	if (same && limits->in_flight_min == 0)\n		return;"),
     # Replies.
