@@ -15,6 +15,9 @@
  */
 #define UNREAD_MAX ((size_t)1024 * 1024)
 
+/* Clients that are tried in one go: a turn is short, however many do not read. */
+#define FLUSH_MAX 1024
+
 /* What a reply counts for while it is held; a large one is counted from its making to its sending.
  */
 static size_t cost_of(size_t size)
@@ -128,9 +131,10 @@ static bool send_first(struct client *client)
 	return true;
 }
 
-static void flush(struct client *client)
+/* reads: it is known to have read something, if perhaps too little for another reply. */
+static void flush(struct client *client, bool reads)
 {
-	bool any = false;
+	bool any = reads;
 	while (!list_empty(&client->outbox) && send_first(client))
 		any = true;
 	if (any)
@@ -151,8 +155,22 @@ void engine_returned(struct engine *engine, uint64_t number, size_t size)
 			continue;
 		client->unread -= size;
 		if (link_in_list(&client->stuck))
-			flush(client);
+			flush(client, true);
 		return;
+	}
+}
+
+/* Each once, or as many as are allowed in one go; the rest are the first the next time. */
+static void flush_stuck(struct engine *engine)
+{
+	const struct link *last = engine->stuck.prev;
+	bool all = false;
+	for (size_t i = 0; i < FLUSH_MAX && !all && !list_empty(&engine->stuck); i++) {
+		struct link *link = engine->stuck.next;
+		all = link == last;
+		link_remove(link);
+		list_append(&engine->stuck, link);
+		flush(container_of(link, struct client, stuck), false);
 	}
 }
 
@@ -161,8 +179,5 @@ void engine_flush(struct engine *engine)
 	group_start(engine);
 	engine->batching = false;
 	batch_flush(engine);
-	for (struct link *link = engine->stuck.next, *next; link != &engine->stuck; link = next) {
-		next = link->next;
-		flush(container_of(link, struct client, stuck));
-	}
+	flush_stuck(engine);
 }

@@ -25,5 +25,6 @@ struct record {
 	uint64_t us;
 	size_t bytes_in;
 	uint64_t parts;	  /* of its answer that went before its reply */
-	size_t bytes_out; /* theirs and the reply's; 0: nothing was sent */
+	size_t bytes_out; /* theirs and the reply's, whether they arrived or not; 0: none was
+			     made */
 };

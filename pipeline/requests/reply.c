@@ -40,26 +40,23 @@ static struct reply *write_reply(
 	return reply;
 }
 
-static void count_end(
-		struct engine *engine, struct pipeline *pipeline, enum status status, uint64_t us)
-{
-	engine->counts.by_status[status]++;
-	if (pipeline)
-		pipeline_count(pipeline, status, us);
-}
-
 static uint64_t elapsed_us(const struct engine *engine, uint64_t received)
 {
 	return (engine->async->now - received) / 1000;
 }
 
-/* One client's replies leave in the order in which its requests ended. may_wait: it goes behind
- * those that wait already, and FULL says so. */
-static enum sent send_in_order(struct engine *engine, struct client *client, struct text envelope,
-		struct reply *reply, bool may_wait)
+/* One client's replies leave in the order in which its requests ended: those that wait for the end
+ * of the batch go first. */
+static void send_batched(const struct client *client)
 {
 	if (client->batched > 0)
-		batch_flush(engine);
+		batch_flush(client->engine);
+}
+
+/* may_wait: it goes behind those that wait in the outbox, and FULL says so. */
+static enum sent send_in_order(
+		struct client *client, struct text envelope, struct reply *reply, bool may_wait)
+{
 	if (may_wait && link_in_list(&client->stuck))
 		return SENT_FULL;
 	return client_send(client, envelope, reply);
@@ -72,7 +69,8 @@ static enum left send(struct engine *engine, struct client *client, struct text 
 	if (holder && !holder->listed && list_empty(&client->outbox) &&
 			batch_add(client, envelope, reply))
 		return LEFT_BATCH;
-	enum sent sent = send_in_order(engine, client, envelope, reply, holder != NULL);
+	send_batched(client);
+	enum sent sent = send_in_order(client, envelope, reply, holder != NULL);
 	if (sent == SENT_TAKEN) {
 		engine->counts.answered++;
 		return LEFT_TAKEN;
@@ -120,7 +118,8 @@ static void tell(struct request *request, const struct message *message, enum re
 		record.parts = request->delivery->sent;
 		record.bytes_out += request->delivery->bytes;
 	}
-	count_end(engine, request->pipeline, message->status, message->keys.us);
+	engine->counts.by_status[record.status]++;
+	pipeline_count(request->pipeline, record.status, record.us);
 	engine->ops.observe(engine->ops.user, &record);
 }
 
@@ -172,8 +171,9 @@ bool reply_part(struct request *request, const struct part *part)
 		return false;
 	size_t size = reply->size;
 	enum sent sent = SENT_FULL;
+	send_batched(client);
 	if (!outbox_holds_back(client, size))
-		sent = send_in_order(engine, client, request->envelope, reply, true);
+		sent = send_in_order(client, request->envelope, reply, true);
 	if (sent == SENT_TAKEN)
 		engine->counts.parts++;
 	else if (sent == SENT_FULL)
@@ -207,7 +207,9 @@ void reply_refuse(struct engine *engine, struct client *client, struct text enve
 				.bytes_in = refusal->bytes_in,
 				.bytes_out = reply ? reply->size : 0,
 		};
-		count_end(engine, refusal->pipeline, refusal->status, message.keys.us);
+		engine->counts.by_status[refusal->status]++;
+		if (refusal->pipeline)
+			pipeline_count_refused(refusal->pipeline, refusal->status);
 		engine->ops.observe(engine->ops.user, &record);
 	}
 	if (reply)

@@ -43,13 +43,25 @@ static void on_idle(struct scope *scope)
 	request_free(request);
 }
 
+/* How it is answered: a large reply would be held in memory of its own until the client has read
+ * it, which is not to be had once memory is used up. */
+static struct outcome answer_of(struct request *request, struct outcome outcome)
+{
+	if (outcome.status != STATUS_OK || outcome.value.text.size < REPLY_LARGE ||
+			!admission_memory_used_up(request->engine))
+		return outcome;
+	return outcome_fault(&request->arena, STATUS_RESOURCE_EXHAUSTED, (struct text){NULL, 0},
+			TEXT("too much memory in use for so large a reply"));
+}
+
 /* Its work is over, or not wanted any more: answers, and lets the rest of its scope end by itself.
  */
 static void finish(struct request *request, const struct outcome *outcome, enum reason reason)
 {
+	struct outcome answer = answer_of(request, *outcome);
 	if (reason == REASON_NONE)
 		admission_learn(request->engine, request, outcome);
-	enum left left = reply_request(request, outcome, reason, true);
+	enum left left = reply_request(request, &answer, reason, true);
 	if (reason != REASON_NONE)
 		scope_cancel(&request->scope, reason);
 	if (request->delivery)
@@ -201,17 +213,10 @@ static void prepare(struct request *request, struct text body, bool in_parts)
 /* Answers what never waited, and frees it unless its reply must wait or losers are still ending. */
 static void finish_at_once(struct request *request, struct outcome outcome)
 {
-	struct engine *engine = request->engine;
-	bool refused = outcome.status == STATUS_RESOURCE_EXHAUSTED ||
-		       outcome.status == STATUS_INVALID_ARGUMENT;
-	if (outcome.status == STATUS_OK && outcome.value.text.size >= REPLY_LARGE &&
-			admission_memory_used_up(engine)) {
-		outcome = outcome_fault(&request->arena, STATUS_RESOURCE_EXHAUSTED,
-				(struct text){NULL, 0},
-				TEXT("too much memory in use for so large a reply"));
-		refused = true;
-	}
-	enum left left = reply_request(request, &outcome, REASON_NONE, !refused);
+	struct outcome answer = answer_of(request, outcome);
+	bool refused = answer.status == STATUS_RESOURCE_EXHAUSTED ||
+		       answer.status == STATUS_INVALID_ARGUMENT;
+	enum left left = reply_request(request, &answer, REASON_NONE, !refused);
 	if (request->delivery)
 		delivery_end(request);
 	if (request->scope.count > 0) {

@@ -5,17 +5,11 @@
  */
 #include "pipeline/stages/pipeline.h"
 
-#include <inttypes.h>
-
 #include "pipeline/base/arena.h"
-#include "pipeline/base/buffer.h"
 #include "pipeline/stages/cache.h"
 #include "pipeline/stages/call.h"
 #include "pipeline/stages/compiler.h"
 #include "pipeline/stages/steps.h"
-
-/* Ends between two looks at the median. */
-#define MEDIAN_EVERY 256
 
 const struct option pipeline_options[] = {
 		{.key = "takes",
@@ -124,6 +118,9 @@ struct pipelines *pipelines_compile(const struct option_map *map,
 	for (size_t i = 0; i < map->count; i++) {
 		all[i].index = (uint32_t)i;
 		read_options(&all[i], &map->values[i]);
+		all[i].stats = pipeline_stats_new();
+		if (!all[i].stats)
+			diag_error(context->diag, all[i].place, "out of memory");
 	}
 	struct compiler compiler = {.arena = context->arena,
 			.diag = context->diag,
@@ -161,12 +158,18 @@ void pipelines_retire(struct pipelines *pipelines)
 	scope_close(&pipelines->scope);
 }
 
+static void share_stats(struct pipeline *pipeline, struct pipeline_stats *stats)
+{
+	pipeline_stats_unref(pipeline->stats);
+	pipeline->stats = pipeline_stats_ref(stats);
+}
+
 void pipelines_inherit(struct pipelines *pipelines, const struct pipelines *before)
 {
 	for (size_t i = 0; i < pipelines->count; i++) {
-		const struct pipeline *old = pipelines_find(before, pipelines->all[i].name);
+		struct pipeline *old = pipelines_find(before, pipelines->all[i].name);
 		if (old)
-			pipelines->all[i].stats = old->stats;
+			share_stats(&pipelines->all[i], old->stats);
 	}
 }
 
@@ -176,6 +179,8 @@ void pipelines_free(struct pipelines *pipelines)
 		if (stage->type->free)
 			stage->type->free(stage);
 	}
+	for (size_t i = 0; i < pipelines->count; i++)
+		pipeline_stats_unref(pipelines->all[i].stats);
 }
 
 struct pipeline *pipelines_find(const struct pipelines *pipelines, struct text name)
@@ -241,72 +246,4 @@ void pipeline_visit(const struct pipeline *pipeline, const struct activation *ac
 		stage_visit_fn visit, void *user)
 {
 	visit_stage(pipeline->steps, activation, 0, visit, user);
-}
-
-void pipeline_count(struct pipeline *pipeline, enum status status, uint64_t us)
-{
-	pipeline->stats.ended[status]++;
-	/* What was refused says nothing of how long an answer takes, and comes in floods that would
-	 * drown what does. */
-	if (status != STATUS_RESOURCE_EXHAUSTED && status != STATUS_INVALID_ARGUMENT)
-		histogram_record(&pipeline->stats.latency_us, us);
-}
-
-uint64_t pipeline_median_us(struct pipeline *pipeline)
-{
-	struct pipeline_stats *stats = &pipeline->stats;
-	if (stats->latency_us.count >= stats->median_at + MEDIAN_EVERY || stats->median_at == 0) {
-		stats->median_us = histogram_quantile(&stats->latency_us, 0.5);
-		stats->median_at = stats->latency_us.count;
-	}
-	return stats->median_us;
-}
-
-static void write_ended(const struct pipeline_stats *stats, struct buffer *buffer)
-{
-	bool any = false;
-	buffer_append(buffer, TEXT("\"ended\":{"));
-	for (int status = 0; status < STATUS_COUNT; status++) {
-		if (stats->ended[status] == 0)
-			continue;
-		struct text name = status_text((enum status)status);
-		buffer_append_format(buffer, "%s\"%.*s\":%" PRIu64, any ? "," : "", TEXT_ARG(name),
-				stats->ended[status]);
-		any = true;
-	}
-	buffer_append_char(buffer, '}');
-}
-
-static void write_stages(const struct pipelines *pipelines, const struct pipeline *pipeline,
-		struct buffer *buffer)
-{
-	bool any = false;
-	buffer_append(buffer, TEXT(",\"stages\":{"));
-	for (const struct stage *stage = pipelines->stages; stage; stage = stage->next) {
-		if (!stage->type->write_stats || stage->pipeline != pipeline)
-			continue;
-		buffer_append_format(buffer, "%s\"%.*s\":{", any ? "," : "", TEXT_ARG(stage->path));
-		stage->type->write_stats(stage, buffer);
-		buffer_append_char(buffer, '}');
-		any = true;
-	}
-	buffer_append_char(buffer, '}');
-}
-
-void pipelines_write_stats(const struct pipelines *pipelines, struct buffer *buffer)
-{
-	for (size_t i = 0; i < pipelines->count; i++) {
-		const struct pipeline *pipeline = &pipelines->all[i];
-		const struct histogram *latency = &pipeline->stats.latency_us;
-		buffer_append_format(
-				buffer, "%s\"%.*s\":{", i > 0 ? "," : "", TEXT_ARG(pipeline->name));
-		write_ended(&pipeline->stats, buffer);
-		buffer_append_format(buffer,
-				",\"us\":{\"p50\":%" PRIu64 ",\"p90\":%" PRIu64 ",\"p99\":%" PRIu64
-				",\"max\":%" PRIu64 "}",
-				histogram_quantile(latency, 0.5), histogram_quantile(latency, 0.9),
-				histogram_quantile(latency, 0.99), latency->max);
-		write_stages(pipelines, pipeline, buffer);
-		buffer_append_char(buffer, '}');
-	}
 }

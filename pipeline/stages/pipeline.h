@@ -9,15 +9,14 @@
 #include <stdint.h>
 
 #include "pipeline/async/scope.h"
-#include "pipeline/base/histogram.h"
 #include "pipeline/base/options.h"
 #include "pipeline/base/template.h"
 #include "pipeline/stages/activation.h"
+#include "pipeline/stages/pipeline_stats.h"
 #include "pipeline/wire/status.h"
 
 struct arena_pool;
 struct async;
-struct buffer;
 struct cache;
 struct database;
 struct feed_row;
@@ -25,13 +24,6 @@ struct run;
 struct source;
 struct stage;
 struct stage_frame;
-
-struct pipeline_stats {
-	uint64_t ended[STATUS_COUNT];
-	struct histogram latency_us;
-	uint64_t median_us; /* as it was when `median_at` requests had ended */
-	uint64_t median_at;
-};
 
 /* NEW -> COMPILING -> COMPILED; met while COMPILING it is a circle. */
 enum pipeline_state { PIPELINE_NEW, PIPELINE_COMPILING, PIPELINE_COMPILED };
@@ -50,7 +42,7 @@ struct pipeline {
 	const struct stage *steps;
 	struct layout layout;
 	unsigned depth;
-	struct pipeline_stats stats;
+	struct pipeline_stats *stats; /* those of its name */
 	const struct feed_row *feeds; /* who sees its requests at their end; NULL: nobody */
 	void *observer;		      /* what whoever is told of its requests keeps for it */
 };
@@ -140,13 +132,3 @@ struct outcome pipeline_outcome(const struct pipeline *pipeline, struct activati
 typedef void (*stage_visit_fn)(void *user, const struct stage_frame *frame, uint64_t flight);
 void pipeline_visit(const struct pipeline *pipeline, const struct activation *activation,
 		stage_visit_fn visit, void *user);
-
-/* Counts the end of a request. */
-void pipeline_count(struct pipeline *pipeline, enum status status, uint64_t us);
-
-/* The median time of its requests, in microseconds; now and then looked at anew, so that asking is
- * cheap. */
-uint64_t pipeline_median_us(struct pipeline *pipeline);
-
-/* Appends `"PIPELINE":{…},…` for `stats`. */
-void pipelines_write_stats(const struct pipelines *pipelines, struct buffer *buffer);

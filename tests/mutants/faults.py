@@ -339,6 +339,8 @@ FAULTS = [
     ("a failed fan-out names one cause", "pipeline/async/causes.c", "	causes->end = &copy->next;\n", ""),
     ("a source that ran out of its own time is blamed on the deadline", "pipeline/stages/fanout_reply.c",
      "	if (late && fanout_timed(group, branch))", "	if (late && fanout_timed(group, branch) && group->gather.count > 2)"),
+    ("who has waited gets a large reply though memory is used up", "pipeline/requests/request.c",
+     "	struct outcome answer = answer_of(request, *outcome);", "	struct outcome answer = *outcome;"),
     # What is told.
     ("who joins a flight is told that it missed", "pipeline/stages/cache_wait.c",
      "		cache_tell(self, TEXT(\"joined\"));", "		cache_tell(self, TEXT(\"miss\"));"),

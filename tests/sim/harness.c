@@ -18,6 +18,12 @@ struct parcel {
 	char bytes[];
 };
 
+/* A large reply is counted until it has been read. */
+static size_t cost_of(size_t size)
+{
+	return size < REPLY_LARGE ? 0 : size;
+}
+
 static struct reply *reserve(void *user, void *connection, size_t size)
 {
 	struct harness *harness = user;
@@ -29,6 +35,7 @@ static struct reply *reserve(void *user, void *connection, size_t size)
 	parcel->reply = (struct reply){parcel->bytes, size};
 	parcel->peer = connection;
 	harness->reserved++;
+	account_charge(engine_account(harness->engine), cost_of(size));
 	return &parcel->reply;
 }
 
@@ -45,6 +52,7 @@ static void discard(void *user, struct reply *reply)
 	if (watch && watch->reply_discarded)
 		watch->reply_discarded(watch->user, container_of(reply, struct parcel, reply)->peer,
 				(struct text){reply->data, reply->size});
+	account_release(engine_account(harness->engine), cost_of(reply->size));
 	give_back(harness, reply);
 }
 
@@ -57,6 +65,12 @@ static void keep(struct peer *peer, struct text envelope, struct text reply)
 	peer->size = reply.size;
 }
 
+static void forget_unread(struct peer *peer)
+{
+	account_release(engine_account(peer->harness->engine), peer->unread);
+	peer->unread = 0;
+}
+
 /* The engine is told of it later, as a real transport's other thread would. */
 static void on_reading(struct task *task)
 {
@@ -66,7 +80,7 @@ static void on_reading(struct task *task)
 		size_t size = peer->unread;
 		if (peer->hoards || size == 0)
 			continue;
-		peer->unread = 0;
+		forget_unread(peer);
 		if (peer->client)
 			engine_returned(harness->engine, client_number(peer->client), size);
 	}
@@ -81,7 +95,7 @@ static void read_later(struct harness *harness)
 static void take(struct harness *harness, struct peer *peer, const struct reply *reply)
 {
 	peer->room -= peer->room != ROOM_FOR_ALL;
-	if (reply->size < REPLY_LARGE)
+	if (cost_of(reply->size) == 0)
 		return;
 	peer->unread += reply->size;
 	read_later(harness);
@@ -105,6 +119,8 @@ static enum sent send_reply(void *user, void *connection, struct text envelope, 
 			watch->reply_taken(watch->user, peer, envelope, text);
 		else
 			keep(peer, envelope, text);
+	} else {
+		account_release(engine_account(peer->harness->engine), cost_of(reply->size));
 	}
 	give_back(user, reply);
 	return peer->gone ? SENT_GONE : SENT_TAKEN;
@@ -174,6 +190,7 @@ static void stalled(void *user, void *connection, uint64_t client)
 	const struct watch *watch = peer->harness->world.watch;
 	peer->client = NULL;
 	peer->stalled = true;
+	forget_unread(peer);
 	if (watch && watch->peer_stalled)
 		watch->peer_stalled(watch->user, peer);
 }
@@ -376,6 +393,7 @@ void peer_leave(struct peer *peer)
 	async_enter(async, async->now);
 	client_gone(peer->client);
 	peer->client = NULL;
+	forget_unread(peer);
 }
 
 void harness_flush(struct harness *harness)

@@ -160,8 +160,7 @@ void witness_ended(struct witness *witness, const struct record *record)
 				reason_name(record->reason));
 	if (record->status == STATUS_RESOURCE_EXHAUSTED && seen->foretold == FORETOLD_NOTHING)
 		witness_check_refusal(witness, number, waited);
-	if (!waited)
-		witness_check_size(witness, number, record);
+	witness_check_size(witness, number, record);
 	if (record->reason == REASON_NONE && seen->foretold == FORETOLD_NOTHING)
 		witness_race_ended(witness, number);
 	witness_check_told(witness, number, record, waited);

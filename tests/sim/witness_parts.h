@@ -63,7 +63,7 @@ void witness_before_turn(struct witness *witness, uint32_t number);
 bool witness_has_room(const struct witness *witness, uint32_t number);
 /* It has ended RESOURCE_EXHAUSTED, before or after it waited. */
 void witness_check_refusal(struct witness *witness, uint32_t number, bool waited);
-/* It has ended without having waited. */
+/* It has ended. */
 void witness_check_size(struct witness *witness, uint32_t number, const struct record *record);
 /* Its reply is taken. */
 void witness_check_retry(struct witness *witness, uint32_t number, const struct wire_reply *reply);

@@ -124,7 +124,7 @@ void witness_check_refusal(struct witness *witness, uint32_t number, bool waited
 		     (witness->batching && witness->plan->configuration.in_flight_min > 0);
 	if (!waited && (!seen->room || moved)) /* the limit may have moved since its turn */
 		excuses |= EXCUSE_LIMIT;
-	if (!waited && may_lack_memory(witness, number))
+	if (may_lack_memory(witness, number))
 		excuses |= EXCUSE_MEMORY;
 	seen->excuses = excuses;
 	if (excuses == 0)
@@ -134,10 +134,10 @@ void witness_check_refusal(struct witness *witness, uint32_t number, bool waited
 void witness_check_size(struct witness *witness, uint32_t number, const struct record *record)
 {
 	/* The last that was read may hold any amount. */
-	if (count_unknown(witness, number, true) > 0)
+	if (count_unknown(witness, number, true) > 0 || record->parts > 0)
 		return;
 	if (record->status == STATUS_OK && record->bytes_out >= REPLY_LARGE + HEADER_MOST &&
-			used(witness) >= witness->plan->configuration.bytes)
+			used(witness) - record->bytes_out >= witness->plan->configuration.bytes)
 		witness_complain(witness,
 				"request %" PRIu32 " gets %zu bytes, though memory is used up",
 				number, record->bytes_out);
@@ -197,9 +197,11 @@ void witness_check_retry(struct witness *witness, uint32_t number, const struct 
 }
 
 /* The highest that the median of a shape's times has ever been: an upper bound for one that is
- * worked out only now and then. */
+ * worked out only now and then. What was refused before it could run has no time. */
 void witness_note_time(struct witness *witness, uint32_t number, enum status status, uint64_t us)
 {
+	if (witness->requests[number].foretold != FORETOLD_NOTHING)
+		return;
 	uint32_t shape = witness_planned(witness, number)->shape;
 	if (shape >= witness->plan->configuration.shape_count ||
 			status == STATUS_RESOURCE_EXHAUSTED || status == STATUS_INVALID_ARGUMENT)

@@ -246,6 +246,66 @@ static void test_who_hoards_is_gone(void **state)
 	assert_int_equal(counts()->in_flight + counts()->outboxes, 0);
 }
 
+static void read_some(struct peer *peer, size_t size)
+{
+	peer->unread -= size;
+	account_release(engine_account(h.engine), size);
+	engine_returned(h.engine, client_number(peer->client), size);
+}
+
+/* Who reads slowly is asked for slowly, however long one part takes. */
+static void test_who_reads_a_little_is_not_gone(void **state)
+{
+	static char large[1040000], body[5000];
+	memset(large, '1', sizeof(large) - 1);
+	memset(body, '1', sizeof(body) - 1);
+	struct peer *peer = start();
+	peer->hoards = true;
+	for (int i = 0; i < 200; i++) {
+		peer_send(peer, "row 1 100");
+		row(0, body);
+		assert_non_null(strstr(peer_take(peer), "1 OK"));
+	}
+	peer_send(peer, "p s 30000 stream=1");
+	quote(&h.world.north, large);
+	assert_int_equal(counts()->outboxes, 1);
+	for (uint64_t ms = 100; ms <= 19000; ms += 100) {
+		world_at(&h.world, ms);
+		read_some(peer, REPLY_LARGE);
+	}
+	assert_false(peer->stalled);
+	assert_int_equal(counts()->outboxes, 1);
+	peer_read(peer);
+	assert_int_equal(counts()->outboxes, 0);
+	assert_int_equal(counts()->parts, 1);
+}
+
+/* A part that is held back comes after what was answered before it, which is not held back. */
+static void test_a_part_waits_behind_the_batch(void **state)
+{
+	static char large[1040000];
+	static const struct scripted_end at_once = {STATUS_OK, large};
+	static const struct scripted_end small = {STATUS_OK, "2"};
+	memset(large, '1', sizeof(large) - 1);
+	load("limits: {per_client: 1}\n" P);
+	struct peer *peer = connect();
+	peer->hoards = true;
+	h.world.north.at_once = &at_once;
+	h.world.south.at_once = &small;
+	h.world.catalog.at_once = &small;
+	peer_send(peer, "p 1 100");
+	assert_non_null(strstr(peer_take(peer), "1 OK"));
+	engine_begin_batch(h.engine);
+	peer_send(peer, "row 2 100");
+	peer_send(peer, "p 3 100 stream=1");
+	harness_flush(&h);
+	assert_int_equal(counts()->undelivered, 0);
+	expect(peer, "2 OK\n2");
+	expect(peer, "");
+	peer_read(peer);
+	assert_non_null(strstr(peer_take(peer), "3 MORE seq=1"));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -260,6 +320,8 @@ int main(void)
 			request_test(test_memory_does_not_grow_with_the_answer),
 			request_test(test_large_parts_wait_for_those_before_them),
 			request_test(test_who_hoards_is_gone),
+			request_test(test_who_reads_a_little_is_not_gone),
+			request_test(test_a_part_waits_behind_the_batch),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -195,6 +195,50 @@ static void test_a_request_holds_its_bytes_until_it_is_over(void **state)
 	assert_int_equal(account->used, before);
 }
 
+/* Those that wait for one value too: each reply would be a copy of its own. */
+static void test_waiters_get_no_more_bytes_than_there_are(void **state)
+{
+	char message[16], body[5000];
+	unsigned refused = 0;
+	memset(body, '1', sizeof(body) - 1);
+	body[sizeof(body) - 1] = '\0';
+	h.limits.bytes = 500000;
+	load(P);
+	struct peer *peer = connect();
+	peer->hoards = true;
+	for (unsigned i = 0; i < 150; i++) {
+		(void)snprintf(message, sizeof(message), "p %u 100", i);
+		peer_send(peer, message);
+	}
+	row(0, body);
+	for (unsigned i = 0; i < 150; i++)
+		refused += strstr(peer_take(peer), "RESOURCE_EXHAUSTED") != NULL;
+	expect(peer, "");
+	assert_in_range(refused, 50, 120);
+	assert_in_range(engine_account(h.engine)->peak, h.limits.bytes, h.limits.bytes + 20000);
+}
+
+/* Too late is no time that an answer took. */
+static void test_late_requests_say_nothing_of_the_time(void **state)
+{
+	load("limits: {in_flight: 1}\n" P);
+	struct peer *peer = connect();
+	for (uint64_t i = 1; i <= 10; i++) {
+		peer_send(peer, "q 1 30000");
+		world_at(&h.world, i * 2000);
+		row(0, "1");
+		expect(peer, "1 OK\n1");
+	}
+	for (int i = 0; i < 3000; i++) {
+		peer_send(peer, "q 2 0");
+		assert_non_null(strstr(peer_take(peer), "DEADLINE_EXCEEDED"));
+	}
+	peer_send(peer, "q 3 30000");
+	peer_send(peer, "q 4 30000");
+	expect(peer, TOO_MANY("4", AT_LOOKUP));
+	assert_in_range(peer->retry_ms, 240, 760);
+}
+
 /* A quarter of the median, give or take half; what was refused at once says nothing of how long the
  * others take. */
 static void test_retry_ms_follows_the_pipeline(void **state)
@@ -233,6 +277,8 @@ int main(void)
 			request_test(test_per_client),
 			request_test(test_bytes),
 			request_test(test_a_request_holds_its_bytes_until_it_is_over),
+			request_test(test_waiters_get_no_more_bytes_than_there_are),
+			request_test(test_late_requests_say_nothing_of_the_time),
 			request_test(test_retry_ms_follows_the_pipeline),
 	};
 	return cmocka_run_group_tests_name("requests/limits", tests, NULL, NULL);
