@@ -68,6 +68,12 @@ void frame_init(struct frame *frame, const struct frame_ops *ops, struct frame *
  */
 void frame_init_root(struct frame *frame, const struct frame_ops *ops);
 
+/* Whether it has been started and has not ended. */
+static inline bool frame_pends(const struct frame *frame)
+{
+	return frame->state == FRAME_WAITING || frame->state == FRAME_QUEUED;
+}
+
 /* Starts a new frame. In a scope that is already cancelled it is DONE at once, CANCELLED, without
  * being run. */
 enum progress frame_start(struct frame *frame);

@@ -301,6 +301,7 @@ struct miss compile_miss(struct compiler *compiler, const struct option_value *s
 	compiler->level = &level;
 	const struct stage *stage = compile_steps(compiler, steps, NULL);
 	compiler->level = level.outer;
+	compile_check_layout(compiler, &level.layout, steps->place);
 	return (struct miss){stage, level.layout, level.captures};
 }
 

@@ -13,6 +13,7 @@
 #include "pipeline/async/causes.h"
 #include "pipeline/async/gather.h"
 #include "pipeline/async/hedge_budget.h"
+#include "pipeline/base/hash.h"
 #include "pipeline/stages/question.h"
 #include "pipeline/stages/stage.h"
 
@@ -54,7 +55,8 @@ struct fanout {
 	struct text each_name;
 	int32_t each_slot;
 	uint32_t each_max;
-	int wait; /* WAIT_ANY, WAIT_ALL, or -1: `needed` of them */
+	struct hash_key each_key; /* of the table of its elements */
+	int wait;		  /* WAIT_ANY, WAIT_ALL, or -1: `needed` of them */
 	uint32_t needed;
 	uint64_t timeout; /* of a branch; 0: none */
 	bool partial;

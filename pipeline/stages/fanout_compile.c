@@ -2,6 +2,7 @@
 /*
  * What may be written of a fan-out, and what is made of it.
  */
+#include "pipeline/async/async.h"
 #include "pipeline/base/arena.h"
 #include "pipeline/resources/source.h"
 #include "pipeline/stages/compiler.h"
@@ -121,6 +122,7 @@ void fanout_compile(
 		fanout->each = compile_template(compiler, each->values[0].template);
 		fanout->each_name = each->values[0].name;
 		fanout->each_slot = compile_name(compiler, fanout->each_name);
+		random_hash_key(&compiler->context->async->random, &fanout->each_key);
 	}
 	fanout_hedge_compile(compiler, fanout, option_get(options, "hedge"));
 	for (uint32_t i = 0; i < fanout->source_count; i++)
@@ -155,6 +157,7 @@ const struct option fanout_options[] = {
 				.choices = wait_choices,
 				.numeric = true,
 				.min = 1,
+				.max = UINT32_MAX,
 				.fallback = "all",
 				.help = "`any`, `all`, or a number: the first so many good "
 					"answers"},

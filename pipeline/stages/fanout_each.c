@@ -34,16 +34,44 @@ static struct text element_name(struct text raw, struct arena *arena)
 	return buffer_text(&buffer);
 }
 
-static bool known(const struct fanout_frame *self, struct text name)
+/* Which elements there are, by name: open addressing, at least twice as many slots as elements. */
+struct known {
+	uint32_t *slots; /* 1 + the index of a group; 0: empty */
+	uint32_t mask;
+};
+
+static bool known_init(struct known *known, uint32_t most, struct arena *arena)
 {
-	for (uint32_t i = 0; i < self->group_count; i++) {
-		if (text_equal(self->groups[i].name, name))
-			return true;
+	uint32_t count = 2;
+	while (count < 2 * most)
+		count *= 2;
+	known->mask = count - 1;
+	known->slots = arena_zalloc(arena, count * sizeof(*known->slots));
+	return known->slots != NULL;
+}
+
+/* Where a name is, or would be. */
+static uint32_t *known_slot(
+		const struct known *known, const struct fanout_frame *self, struct text name)
+{
+	const struct fanout *fanout = container_of(self->base.stage, struct fanout, stage);
+	uint64_t at = hash_text(&fanout->each_key, name);
+	while (true) {
+		uint32_t *slot = &known->slots[at++ & known->mask];
+		if (*slot == 0 || text_equal(self->groups[*slot - 1].name, name))
+			return slot;
 	}
+}
+
+static bool refuse_missing(struct fanout_frame *self)
+{
+	(void)stage_fail(&self->base, STATUS_INVALID_ARGUMENT,
+			"an element of \"each\" is named $missing, where the reply has a member of "
+			"that name for those that are");
 	return false;
 }
 
-static bool add_element(struct fanout_frame *self, struct value element)
+static bool add_element(struct fanout_frame *self, const struct known *known, struct value element)
 {
 	const struct fanout *fanout = container_of(self->base.stage, struct fanout, stage);
 	enum json_kind kind = json_kind_of(element.text);
@@ -52,7 +80,10 @@ static bool add_element(struct fanout_frame *self, struct value element)
 	struct text name = element_name(element.text, self->base.run->arena);
 	if (!name.data)
 		return out_of_memory(self);
-	if (known(self, name))
+	if (fanout->partial && text_equal(name, TEXT("\"$missing\"")))
+		return refuse_missing(self);
+	uint32_t *slot = known_slot(known, self, name);
+	if (*slot > 0)
 		return true;
 	if (self->group_count == fanout->each_max) {
 		(void)stage_fail(&self->base, STATUS_INVALID_ARGUMENT,
@@ -60,6 +91,7 @@ static bool add_element(struct fanout_frame *self, struct value element)
 		return false;
 	}
 	self->groups[self->group_count++] = (struct group){.element = element, .name = name};
+	*slot = self->group_count;
 	return true;
 }
 
@@ -77,11 +109,12 @@ bool fanout_spread(struct fanout_frame *self)
 		return out_of_memory(self);
 	const struct json_value *whole = &array.json->values[array.index];
 	uint32_t room = whole->count < fanout->each_max ? whole->count : fanout->each_max;
+	struct known known;
 	self->groups = arena_zalloc(run->arena, room * sizeof(*self->groups));
-	if (!self->groups)
+	if (!self->groups || !known_init(&known, room, run->arena))
 		return out_of_memory(self);
 	for (uint32_t at = array.index + 1; at < whole->next; at = array.json->values[at].next) {
-		if (!add_element(self, value_at(array.json, at)))
+		if (!add_element(self, &known, value_at(array.json, at)))
 			return false;
 	}
 	return true;

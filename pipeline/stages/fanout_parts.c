@@ -348,8 +348,8 @@ static enum progress go_on(struct fanout_frame *self)
 	/* The next that is read may make enough. */
 	uint32_t places = stream_queue_free(queue) + 1;
 	parts->room.places = places;
-	if (queue->room)
-		return PENDING;
+	if (frame_pends(&parts->room.frame))
+		return PENDING; /* or it has been woken already, and comes next */
 	stream_room_init(&parts->room, queue, places, &self->base.frame, &parts->scope);
 	if (frame_start(&parts->room.frame) == PENDING)
 		return PENDING;

@@ -179,7 +179,7 @@ FAULTS = [
     ("limits.bytes bounds nothing", "pipeline/requests/admission.c",
      "	return admission_memory_used_up(engine) ? \"too much memory in use\" : NULL;", "	return NULL;"),
     ("a large reply is given though memory is used up", "pipeline/requests/request.c",
-     "outcome.value.text.size >= REPLY_LARGE &&", "outcome.value.text.size >= 10 * REPLY_LARGE &&"),
+     "outcome.value.text.size < REPLY_LARGE ||", "outcome.value.text.size < 10 * REPLY_LARGE ||"),
     ("one whose time ran out before its turn is run", "pipeline/requests/request.c",
      "	} else if (is_late(engine, deadline)) {", "	} else if (deadline == refusal->received) {"),
     ("who is refused is told to stay away for too long", "pipeline/requests/admission.c",
@@ -232,7 +232,8 @@ FAULTS = [
      "	for (size_t i = 0; i < engine->batched; i++)", "	for (size_t i = 0; i + 1 < engine->batched || i == 0; i++)"),
     ("time is told in the wrong unit", "pipeline/requests/reply.c", "(engine->async->now - received) / 1000;", "(engine->async->now - received) / 1024;"),
     ("what names no pipeline is not counted by its status", "pipeline/requests/reply.c",
-     "	engine->counts.by_status[status]++;", "	if (pipeline)\n		engine->counts.by_status[status]++;"),
+     "		engine->counts.by_status[refusal->status]++;\n		if (refusal->pipeline)\n",
+     "		if (refusal->pipeline)\n			engine->counts.by_status[refusal->status]++;\n		if (refusal->pipeline)\n"),
     # Fan-outs.
     ("the first to end counts as good", "pipeline/async/gather.c",
      "	if (branch->outcome.status == STATUS_OK)\n		gather->good++;", "	gather->good++;"),

@@ -300,6 +300,8 @@ static void test_resources(void **state)
 					"named twice\n"},
 			{P "    - fanout: {to: [north, south], wait: @3, body: {}}\n",
 					"\"wait\" is 3, but there are only 2 sources\n"},
+			{P "    - fanout: {to: [north, south], wait: @4294967297, body: {}}\n",
+					"\"wait\": expected 1 to 4294967295, not 4294967297\n"},
 			{P "    - fanout: {to: [north, south], target: @'a b', body: {}}\n",
 					"\"target\" must be 1 to 64 of A-Z a-z 0-9 _ -\n"},
 			{P "    - lookup: {in: catalog, query: 'SELECT :a', params: {@b: 1, a: 2, "
@@ -516,9 +518,10 @@ static void test_nesting(void **state)
 	check_nested(13, 20, "stages are nested deeper than 32, with those of \"inner\"\n");
 }
 
-/* Each calls the one before twice, so a run needs twice as much at each; `last` calls the largest
- * of them. */
-static void check_doubling(unsigned calls, const char *messages)
+/* Each calls the one before twice, so a run needs twice as much at each; what is between before and
+ * after calls the largest of them so many times. */
+static void check_doubling(
+		const char *before, unsigned calls, const char *after, const char *messages)
 {
 	struct buffer yaml;
 	buffer_init(&yaml);
@@ -526,9 +529,11 @@ static void check_doubling(unsigned calls, const char *messages)
 	for (unsigned i = 1; i <= 7; i++)
 		buffer_append_format(&yaml, "  p%u:\n    steps: [call: p%u, call: p%u]\n", i, i - 1,
 				i - 1);
-	buffer_append_format(&yaml, "  %slast:\n    steps:\n", messages[0] ? "@" : "");
+	buffer_append(&yaml, text_of(before));
 	for (unsigned i = 0; i < calls; i++)
-		buffer_append(&yaml, TEXT("      - call: p7\n"));
+		buffer_append_format(
+				&yaml, "%scall: {pipeline: p7, with: {a: 1}}", i > 0 ? ", " : "");
+	buffer_append(&yaml, text_of(after));
 	buffer_append_char(&yaml, '\0');
 	check_one(&(struct written){yaml.data, messages}, messages[0] == '\0');
 	buffer_deinit(&yaml);
@@ -536,9 +541,12 @@ static void check_doubling(unsigned calls, const char *messages)
 
 static void test_what_a_run_needs(void **state)
 {
-	check_doubling(1, "");
-	check_doubling(64, "a request to \"last\" would need more than 1 MiB: it calls too many "
-			   "others\n");
+	static const char *const too_much = "a request to \"last\" would need more than 1 MiB: it "
+					    "calls too many others\n";
+	check_doubling("  last: {steps: [", 1, "]}\n", "");
+	check_doubling("  @last: {steps: [", 64, "]}\n", too_much);
+	check_doubling("  last: {steps: [cache: {in: hot, key: k, ttl: 1s, miss: @[", 64, "]}]}\n",
+			too_much);
 }
 
 int main(void)

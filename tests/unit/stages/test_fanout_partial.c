@@ -87,6 +87,28 @@ static void test_each_has_what_it_lacks(void **state)
 		      "\"C\":\"UNAVAILABLE\"}}");
 }
 
+#define LIST "{\"list\":[\"A\",\"\\u0024missing\"]}"
+
+/* It would be a member of the reply twice. */
+static void test_no_element_is_named_missing(void **state)
+{
+	load_fanout("to: north, each: {s: '${list}'}, wait: any, on_error: partial");
+	expect(start("p", LIST, 1000),
+			"INVALID_ARGUMENT {\"error\":\"an element of \\\"each\\\" is named "
+			"$missing, "
+			"where the reply has a member of that name for those that are\",\"stage\":"
+			"\"p/1.fanout\"}");
+}
+
+static void test_where_nothing_can_be_missing_it_may(void **state)
+{
+	load_fanout("to: north, each: {s: '${list}'}, wait: any");
+	struct trial *trial = start("p", LIST, 1000);
+	quote(&world.north, 0, "1");
+	quote(&world.north, 0, "2");
+	expect(trial, "OK {\"A\":1,\"$missing\":2}");
+}
+
 static void test_each_with_any_lacks_elements(void **state)
 {
 	load_fanout("to: [north, south], each: {s: '${list}'}, wait: any, on_error: partial");
@@ -226,6 +248,8 @@ int main(void)
 			stage_test(test_nothing_good_is_an_error),
 			stage_test(test_losers_are_not_missing),
 			stage_test(test_each_has_what_it_lacks),
+			stage_test(test_no_element_is_named_missing),
+			stage_test(test_where_nothing_can_be_missing_it_may),
 			stage_test(test_each_with_any_lacks_elements),
 			stage_test(test_a_branch_has_a_timeout_of_its_own),
 			stage_test(test_what_timed_out_is_missing),
