@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Whom a question goes to must not be for a client to say, so a URL's values stand behind its host
- * and port, percent-encoded. Encoding does nothing to a dot, and `..` in a path means the folder
- * above: a value may not make such a segment, whatever stands beside it.
+ * and port, percent-encoded. Encoding does nothing to a dot, and an encoded slash is one to servers
+ * that decode first; `..` in a path means the folder above. So a value may not make such a segment,
+ * whatever stands beside it.
  */
 #include "pipeline/drivers/http_text.h"
 
@@ -103,23 +104,41 @@ static bool is_dots(const struct segment *segment)
 }
 
 /*
- * Reads on in a path. False: a segment that has ended is `.` or `..`, with dots as they are or
- * encoded. At a `?` the path is over, and *at stands there.
+ * What stands at `at` for a server that decodes a path before it takes it apart, as nginx does: an
+ * escape of a dot or a slash is that, and a backslash is a slash to some. All else stays as it is
+ * written.
+ */
+static char path_character(struct text t, size_t at, size_t *ret_size)
+{
+	static const struct {
+		const char *escape;
+		char means;
+	} escapes[] = {{"%2e", '.'}, {"%2f", '/'}, {"%5c", '/'}};
+	for (size_t i = 0; i < sizeof(escapes) / sizeof(*escapes); i++) {
+		*ret_size = 3;
+		if (t.size - at >= 3 && strncasecmp(t.data + at, escapes[i].escape, 3) == 0)
+			return escapes[i].means;
+	}
+	*ret_size = 1;
+	return t.data[at];
+}
+
+/*
+ * Reads on in a path. False: a segment that has ended is `.` or `..`. At a `?` the path is over,
+ * and *at stands there.
  */
 static bool read_path(struct segment *segment, struct text t, size_t *at)
 {
-	for (; *at < t.size && t.data[*at] != '?'; ++*at) {
-		bool encoded = t.size - *at >= 3 && strncasecmp(t.data + *at, "%2e", 3) == 0;
-		if (t.data[*at] == '/') {
-			if (is_dots(segment))
-				return false;
+	for (size_t size; *at < t.size && t.data[*at] != '?'; *at += size) {
+		char c = path_character(t, *at, &size);
+		if (c == '/' && is_dots(segment))
+			return false;
+		if (c == '/')
 			*segment = (struct segment){0, false};
-		} else if (t.data[*at] == '.' || encoded) {
+		else if (c == '.')
 			segment->dots++;
-			*at += encoded ? 2 : 0;
-		} else {
+		else
 			segment->other = true;
-		}
 	}
 	return *at == t.size || !is_dots(segment);
 }

@@ -89,6 +89,17 @@ def test_a_slow_answer_is_cut_off(stack):
     equal(feed.stats()["sources"]["get"]["cancelled"], 1)
 
 
+def test_a_value_does_not_climb_out_of_its_path(stack):
+    """nginx decodes a path before it resolves its dots."""
+    nginx = Nginx(stack, "location /quote/ { return 200 '1'; } location / { return 200 '\"elsewhere\"'; }")
+    daemon = Sluiced(stack, SLUICED, PIPELINES.replace("URL", nginx.url + "/quote"))
+    client = Client(stack, daemon)
+    for path in ("AAPL", "a/b", "..a", "%2e%2e%2f"):
+        equal(get(client, path), 1)
+    for path in ("..", "../admin", "x/../../admin", "x/..", ".", "..\\admin"):
+        equal(get(client, path), ("INVALID_ARGUMENT", "a value may not be . or .. in a URL's path"))
+
+
 def proxied(stack):
     """A server that the test speaks for, and nginx before it."""
     web = Web(stack, probed=False)
@@ -147,6 +158,7 @@ if not knows_http(SLUICED):
 if not NGINX:
     tap.skip("nginx is not there (Debian's nginx-light)")
 tap.run([
-    test_answers, test_what_is_posted, test_a_slow_answer_is_cut_off, test_the_example_of_a_race,
+    test_answers, test_what_is_posted, test_a_slow_answer_is_cut_off,
+    test_a_value_does_not_climb_out_of_its_path, test_the_example_of_a_race,
     test_the_example_with_a_cache_and_with_the_lowest,
 ])

@@ -63,7 +63,8 @@ static void test_what_may_not_stand_behind_it(void **state)
 			"http://a/%${x}", "http://a/${x}%4${y}"};
 	static const char *const dots[] = {"http://a/.", "http://a/..", "http://a/./x",
 			"http://a/x/../y", "http://a/${x}/..", "http://a/../${x}", "http://a/..?q",
-			"http://a/%2e/x", "http://a/.%2E", "http://a/%2E%2e?${x}"};
+			"http://a/%2e/x", "http://a/.%2E", "http://a/%2E%2e?${x}",
+			"http://a/${x}/..%2F", "http://a/b%5C../${x}"};
 	for (size_t i = 0; i < sizeof(others) / sizeof(*others); i++)
 		assert_wrong(others[i], "only characters of a URL");
 	for (size_t i = 0; i < sizeof(escapes) / sizeof(*escapes); i++)
@@ -89,9 +90,12 @@ static void test_schemes(void **state)
 static void test_urls_that_are_filled_in(void **state)
 {
 	static const char *const unfit[] = {"http://a/.", "http://a/..", "http://a/./b",
-			"http://a/b/../c", "http://a/b/..?q", "http://a/%2e./b", "http://a/b/.%2E"};
+			"http://a/b/../c", "http://a/b/..?q", "http://a/%2e./b", "http://a/b/.%2E",
+			"http://a/..%2Fb", "http://a/b%2f..", "http://a/b%2F.%2e%2fc?q",
+			"http://a/..%5Cb", "http://a/b%5c.", "http://a/%2F.."};
 	static const char *const fit[] = {"http://a", "http://.", "http://..?q", "http://a/...",
-			"http://a/..b/.c", "http://a/b?../..", "http://a/%2F..%2F", "http://a//",
+			"http://a/..b/.c", "http://a/b?../..", "http://a/b?..%2F", "http://a//",
+			"http://a/b%2Fc%5Cd", "http://a/..b%2F", "http://a/..%252F",
 			"http://a/%2e%2e%2e", "http://a/.%2"};
 	for (size_t i = 0; i < sizeof(unfit) / sizeof(*unfit); i++)
 		assert_string_equal(http_url_unfit(text_of(unfit[i])),
