@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Before a question goes out, libcurl tells the port of the connection that it has chosen
+ * Before a question goes out, libcurl tells the ends of the connection that it has chosen
  * (CURLOPT_PREREQFUNCTION(3)). What can be read there at that moment answers nothing: servers send
  * a 408 to who is silent for long, and broken ones send more than they should. libcurl 7.88 would
  * read it as the answer. Such a connection is shut down on the spot, and then libcurl finds it dead
@@ -12,10 +12,11 @@
  */
 #include "pipeline/drivers/http_sockets.h"
 
+#include <arpa/inet.h>
 #include <assert.h>
-#include <netinet/in.h>
 #include <stdbool.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -41,21 +42,38 @@ static int on_close(void *user, curl_socket_t fd)
 	return close(fd);
 }
 
-static int port_of(int fd)
+/* getsockname(2) or getpeername(2) of fd, as text and port. */
+static bool read_end(int (*name)(int, struct sockaddr *, socklen_t *), int fd, char *ret_address,
+		int *ret_port)
 {
 	union {
 		struct sockaddr any;
 		struct sockaddr_in v4;
 		struct sockaddr_in6 v6;
-	} address = {.any = {.sa_family = AF_UNSPEC}};
-	socklen_t size = sizeof(address);
-	if (getsockname(fd, &address.any, &size) < 0)
-		return -1;
-	return ntohs(address.any.sa_family == AF_INET6 ? address.v6.sin6_port
-						       : address.v4.sin_port);
+	} end = {.any = {.sa_family = AF_UNSPEC}};
+	socklen_t size = sizeof(end);
+	if (name(fd, &end.any, &size) < 0)
+		return false;
+	bool v6 = end.any.sa_family == AF_INET6;
+	const void *address = v6 ? (const void *)&end.v6.sin6_addr : &end.v4.sin_addr;
+	*ret_port = ntohs(v6 ? end.v6.sin6_port : end.v4.sin_port);
+	return inet_ntop(end.any.sa_family, address, ret_address, INET6_ADDRSTRLEN) != NULL;
 }
 
-static bool add(struct http_sockets *sockets, int fd, int port)
+static bool same_ends(const struct http_ends *a, const struct http_ends *b)
+{
+	return a->own_port == b->own_port && a->server_port == b->server_port &&
+	       strcmp(a->server, b->server) == 0 && strcmp(a->own, b->own) == 0;
+}
+
+static bool has_ends(int fd, const struct http_ends *ends)
+{
+	struct http_ends here;
+	return read_end(getsockname, fd, here.own, &here.own_port) &&
+	       read_end(getpeername, fd, here.server, &here.server_port) && same_ends(&here, ends);
+}
+
+static bool add(struct http_sockets *sockets, int fd, const struct http_ends *ends)
 {
 	if (sockets->count == sockets->room) {
 		size_t room = sockets->room ? 2 * sockets->room : 16;
@@ -65,7 +83,7 @@ static bool add(struct http_sockets *sockets, int fd, int port)
 		sockets->all = all;
 		sockets->room = room;
 	}
-	sockets->all[sockets->count++] = (struct http_socket){fd, port};
+	sockets->all[sockets->count++] = (struct http_socket){fd, *ends};
 	return true;
 }
 
@@ -81,10 +99,10 @@ static void end_if_spoken(int fd)
 }
 
 /* Whether it is a connection that was used before. */
-static bool look_at_known(const struct http_sockets *sockets, int port)
+static bool look_at_known(const struct http_sockets *sockets, const struct http_ends *ends)
 {
 	for (size_t i = 0; i < sockets->count; i++) {
-		if (sockets->all[i].port == port) {
+		if (same_ends(&sockets->all[i].ends, ends)) {
 			end_if_spoken(sockets->all[i].fd);
 			return true;
 		}
@@ -93,15 +111,15 @@ static bool look_at_known(const struct http_sockets *sockets, int port)
 }
 
 /* One without a socket of ours is nobody's to look at: that can't be, and would do no harm. */
-static bool keep_new(struct http_opening *opening, int port)
+static bool keep_new(struct http_opening *opening, const struct http_ends *ends)
 {
 	unsigned oldest = opening->count > HTTP_SOCKETS_OPENED_MAX
 					  ? opening->count - HTTP_SOCKETS_OPENED_MAX
 					  : 0;
 	for (unsigned i = opening->count; i > oldest; i--) {
 		int fd = opening->opened[(i - 1) % HTTP_SOCKETS_OPENED_MAX];
-		if (port_of(fd) == port)
-			return add(opening->sockets, fd, port);
+		if (has_ends(fd, ends))
+			return add(opening->sockets, fd, ends);
 	}
 	return true;
 }
@@ -109,7 +127,10 @@ static bool keep_new(struct http_opening *opening, int port)
 static int on_request(void *user, char *server, char *own, int server_port, int own_port)
 {
 	struct http_opening *opening = user;
-	if (look_at_known(opening->sockets, own_port) || keep_new(opening, own_port))
+	struct http_ends ends = {.server_port = server_port, .own_port = own_port};
+	(void)stpncpy(ends.server, server, sizeof(ends.server) - 1);
+	(void)stpncpy(ends.own, own, sizeof(ends.own) - 1);
+	if (look_at_known(opening->sockets, &ends) || keep_new(opening, &ends))
 		return CURL_PREREQFUNC_OK;
 	return CURL_PREREQFUNC_ABORT;
 }

@@ -5,11 +5,21 @@
  * used again: it would be taken for the next answer, and each after it for the one before.
  */
 #include <curl/curl.h>
+#include <netinet/in.h>
+
+/* Both ends of a connection, which no other has at the time. One of them is not enough: two
+ * connections to different addresses may have one and the same port here. */
+struct http_ends {
+	char server[INET6_ADDRSTRLEN]; /* as inet_ntop() writes it */
+	char own[INET6_ADDRSTRLEN];
+	int server_port;
+	int own_port;
+};
 
 /* A connection over which a question has gone out. */
 struct http_socket {
 	int fd;
-	int port; /* its own end's */
+	struct http_ends ends;
 };
 
 struct http_sockets {

@@ -49,18 +49,52 @@ int __wrap_sd_event_add_io(sd_event *event, sd_event_source **ret, int fd, uint3
 
 static sem_t resolving, resolve;
 
-/* A name that resolves when the test says so; all others as ever. */
+/* A name that resolves when the test says so, and one of two addresses; all others as ever. */
 int getaddrinfo(const char *node, const char *service, const struct addrinfo *hints,
 		struct addrinfo **ret)
 {
 	int (*next)(const char *, const char *, const struct addrinfo *, struct addrinfo **);
 	*(void **)&next = dlsym(RTLD_NEXT, "getaddrinfo");
+	if (strcmp(node, "two.example") == 0) {
+		int r = next("127.0.0.1", service, hints, ret);
+		return r ? r : next("127.0.0.2", service, hints, &(*ret)->ai_next);
+	}
 	if (strcmp(node, "slow.example") != 0)
 		return next(node, service, hints, ret);
 	(void)sem_post(&resolving);
 	while (sem_wait(&resolve) != 0)
 		;
 	return EAI_NONAME;
+}
+
+/* 0, or: nobody listens at 127.0.0.1, and to 127.0.0.2 it goes from this port of 127.0.0.1, as the
+ * kernel may choose. */
+static in_port_t shared_port;
+
+static int share_port(int fd)
+{
+	struct sockaddr_in own = {.sin_family = AF_INET,
+			.sin_port = shared_port,
+			.sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	return bind(fd, (struct sockaddr *)&own, sizeof(own));
+}
+
+int connect(int fd, __CONST_SOCKADDR_ARG peer, socklen_t size)
+{
+	const struct sockaddr *address = peer.__sockaddr__;
+	int (*next)(int, const struct sockaddr *, socklen_t);
+	*(void **)&next = dlsym(RTLD_NEXT, "connect");
+	struct sockaddr_in to;
+	const int on = 1;
+	if (address->sa_family != AF_INET)
+		return next(fd, address, size);
+	memcpy(&to, address, sizeof(to));
+	(void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
+	if (shared_port && to.sin_addr.s_addr == htonl(INADDR_LOOPBACK)) {
+		errno = ECONNREFUSED;
+		return -1;
+	}
+	return shared_port && share_port(fd) < 0 ? -1 : next(fd, address, size);
 }
 
 /* ---- the driver's end */
@@ -78,6 +112,7 @@ struct fixture {
 	bool idle;
 	unsigned ended;
 	char last_event[64];
+	const char *host;
 	int listener;
 	int connection; /* -1: none */
 	int port;
@@ -123,18 +158,20 @@ static struct resource *create(struct fixture *f, const char *url, struct diag *
 	return http_driver.create(&f->context, "south", map, diag);
 }
 
-static void listen_to(struct fixture *f)
+/* At an address of this host, and a port; 0: one that is free, and *port is it then. */
+static int listen_at(uint32_t host, int *port)
 {
-	struct sockaddr_in address = {
-			.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	struct sockaddr_in address = {.sin_family = AF_INET,
+			.sin_port = htons((in_port_t)*port),
+			.sin_addr.s_addr = htonl(host)};
 	socklen_t size = sizeof(address);
-	f->listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	assert_true(f->listener >= 0);
-	assert_int_equal(bind(f->listener, (struct sockaddr *)&address, size), 0);
-	assert_int_equal(listen(f->listener, 16), 0);
-	assert_int_equal(getsockname(f->listener, (struct sockaddr *)&address, &size), 0);
-	f->port = ntohs(address.sin_port);
-	f->connection = -1;
+	int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	assert_true(listener >= 0);
+	assert_int_equal(bind(listener, (struct sockaddr *)&address, size), 0);
+	assert_int_equal(listen(listener, 16), 0);
+	assert_int_equal(getsockname(listener, (struct sockaddr *)&address, &size), 0);
+	*port = ntohs(address.sin_port);
+	return listener;
 }
 
 static int set_up(void **state)
@@ -153,7 +190,9 @@ static int set_up(void **state)
 	static const struct frame_ops parent_ops = {.resume = on_resume};
 	frame_init_root(&f->parent, &parent_ops);
 	scope_init_root(&f->scope, &f->async, NULL, &f->parent, SCOPE_FOREVER, on_idle);
-	listen_to(f);
+	f->host = "127.0.0.1";
+	f->listener = listen_at(INADDR_LOOPBACK, &f->port);
+	f->connection = -1;
 	(void)snprintf(url, sizeof(url), "http://127.0.0.1:%d/${x}", f->port);
 	diag_init(&diag, &f->arena);
 	f->resource = create(f, url, &diag);
@@ -209,9 +248,7 @@ static struct ask *start(struct fixture *f, struct source *source, struct scope 
 	assert_non_null(ask);
 	assert_non_null(texts);
 	char *url = arena_alloc(&f->arena, 64);
-	*texts = (struct text){url, (size_t)snprintf(url, 64, "http://127.0.0.1:%d/q", f->port)};
-	if (source != f->source)
-		*texts = TEXT("http://slow.example/q");
+	*texts = (struct text){url, (size_t)snprintf(url, 64, "http://%s:%d/q", f->host, f->port)};
 	source->ops->ask_init(ask, source, &f->arena, &f->parent, scope);
 	ask->texts = texts;
 	loop_enter(&f->loop);
@@ -333,6 +370,57 @@ static void test_asked_and_asked_again(void **state)
 	assert_int_equal(f->source->stats.connected, 1);
 }
 
+static void assert_answer(struct fixture *f, const struct ask *ask, const char *expected)
+{
+	run_until_ended(f, 1);
+	assert_int_equal(ask->frame.outcome.status, STATUS_OK);
+	assert_true(text_equal(ask->frame.outcome.value.text, text_of(expected)));
+}
+
+/* Asks at another address than the connection that it is busy with, from the same port. */
+static int ask_from_the_same_port(struct fixture *f)
+{
+	struct sockaddr_in own;
+	socklen_t size = sizeof(own);
+	assert_int_equal(getpeername(f->connection, (struct sockaddr *)&own, &size), 0);
+	shared_port = own.sin_port;
+	int first = f->connection, listener = f->listener;
+	f->connection = -1;
+	f->listener = listen_at(INADDR_LOOPBACK + 1, &f->port);
+	struct ask *ask = start(f, f->source, &f->scope, PENDING);
+	accept_connection(f);
+	(void)close(f->listener);
+	f->listener = listener;
+	shared_port = 0;
+	assert_true(hear(f));
+	say(f, OK_7);
+	assert_answer(f, ask, "7");
+	return first;
+}
+
+/* What comes unasked on the one is noticed there, and what comes on the other is its answer. */
+static void test_two_connections_with_one_port(void **state)
+{
+	struct fixture *f = *state;
+	open_source(f->resource);
+	accept_connection(f);
+	f->host = "two.example";
+	struct ask *first = start(f, f->source, &f->scope, PENDING);
+	accept_connection(f);
+	assert_true(hear(f));
+	int connection = ask_from_the_same_port(f);
+	say(f, "HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\n0");
+	struct ask *third = start(f, f->source, &f->scope, PENDING);
+	accept_connection(f);
+	assert_true(hear(f));
+	say(f, OK_7);
+	assert_answer(f, third, "7");
+	(void)close(f->connection);
+	f->connection = connection;
+	say(f, "HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\n1");
+	assert_answer(f, first, "1");
+}
+
 /* The loop goes on, and so does the thread: nobody waits for it, whoever is cancelled. */
 static void test_a_name_that_takes_long_to_resolve(void **state)
 {
@@ -344,6 +432,7 @@ static void test_a_name_that_takes_long_to_resolve(void **state)
 	open_source(slow);
 	struct scope scope;
 	scope_init(&scope, &f->scope, &f->parent, SCOPE_FOREVER, TIMEOUT);
+	f->host = "slow.example";
 	struct ask *ask = start(f, slow->source, &scope, PENDING);
 	for (int threads = 0; threads < 2;) {
 		turn(f, 1000);
@@ -466,6 +555,7 @@ int main(void)
 			TEST(test_it_is_connected_once_when_it_is_opened),
 			TEST(test_a_probe_that_fails_is_followed_by_another),
 			TEST(test_asked_and_asked_again),
+			TEST(test_two_connections_with_one_port),
 			TEST(test_a_name_that_takes_long_to_resolve),
 			TEST(test_a_socket_that_cannot_be_watched),
 			TEST(test_memory_that_is_out),
