@@ -24,6 +24,14 @@ uint64_t asking_budget_ms(const struct scope *scope)
 	return left > SOURCE_MARGIN_NS ? (left - SOURCE_MARGIN_NS) / NS_PER_MS : 0;
 }
 
+void asking_sent(struct ask *ask)
+{
+	ask->source->stats.asked++;
+	ask->source->stats.pending++;
+	ask->sent = true;
+	ask->sent_at = ask->frame.scope->async->now;
+}
+
 struct outcome asking_failed(const struct ask *ask, enum status status, struct text message)
 {
 	return outcome_fault(ask->arena, status, ABSENT, message);

@@ -17,6 +17,9 @@ struct scope;
 /* The milliseconds to hand on: what remains less the margin, rounded down. 0: none are left. */
 uint64_t asking_budget_ms(const struct scope *scope);
 
+/* It goes out now. */
+void asking_sent(struct ask *ask);
+
 /* An outcome whose text is static. */
 struct outcome asking_failed(const struct ask *ask, enum status status, struct text message);
 

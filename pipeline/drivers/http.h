@@ -41,7 +41,7 @@ enum http_trouble { HTTP_FINE, HTTP_TOO_LARGE, HTTP_HEADERS_TOO_LARGE, HTTP_NO_M
 /* A question that has its permit: the frame that waits for the network. */
 struct http_call {
 	struct frame frame;
-	const struct ask *ask;
+	struct ask *ask;
 	struct http_source *source;
 	struct transfer transfer;
 	struct http_opening opening;

@@ -84,8 +84,7 @@ static enum progress call_start(struct frame *frame)
 		return frame_done(frame, asking_too_late(call->ask));
 	if (http_transfer_start(call, budget_ms) < 0)
 		return frame_done(frame, outcome_status(STATUS_RESOURCE_EXHAUSTED));
-	call->source->source.stats.asked++;
-	call->source->source.stats.pending++;
+	asking_sent(call->ask);
 	return PENDING;
 }
 

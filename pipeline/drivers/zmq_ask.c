@@ -88,8 +88,7 @@ static enum progress start(struct frame *frame)
 	if (r < 0)
 		return frame_done(frame, refused(ask, TEXT("takes no questions at the moment")));
 	pending_add(&zs->pending, &ask->entry, number);
-	zs->source.stats.asked++;
-	zs->source.stats.pending++;
+	asking_sent(&ask->ask);
 	return PENDING;
 }
 

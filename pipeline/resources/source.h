@@ -48,6 +48,8 @@ struct ask {
 	struct text body;   /* absent: none */
 	struct text trace;  /* absent: none */
 	const struct text *texts; /* the source's templates, filled in */
+	bool sent;		  /* set by the driver: it is on its way to the source, */
+	uint64_t sent_at;	  /* since then; until then it may wait for a connection */
 };
 
 extern const struct option source_breaker_options[];

@@ -23,10 +23,15 @@ static bool out_of_memory(struct fanout_frame *self)
 	return false;
 }
 
+static const struct ask *ask_of(const struct branch *branch)
+{
+	return container_of(branch->frame, struct ask, frame);
+}
+
 /*
- * What an end tells of the source. What ended in the moment in which it was asked was never sent;
- * what ran into the time of the request itself was given too little of it; and the source may say
- * NOT_FOUND and the like in good health.
+ * What an end tells of the source. Nothing, where it was never sent: the source was not there, or
+ * our own queue for it was long. What ran into the time of the request itself was given too little
+ * of it; and the source may say NOT_FOUND and the like in good health.
  */
 static enum breaker_end told_by(const struct branch *branch, const struct attempt *attempt)
 {
@@ -36,7 +41,7 @@ static enum breaker_end told_by(const struct branch *branch, const struct attemp
 			[STATUS_INTERNAL] = BREAKER_FAILED,
 			[STATUS_CANCELLED] = BREAKER_CANCELLED,
 	};
-	if (branch->ended == branch->asked)
+	if (!ask_of(branch)->sent)
 		return BREAKER_CANCELLED;
 	if (branch->state == BRANCH_EXPIRED)
 		return attempt->timed ? BREAKER_FAILED : BREAKER_CANCELLED;
@@ -55,6 +60,8 @@ static enum breaker_end told_by(const struct branch *branch, const struct attemp
 static bool tells_time(
 		const struct branch *branch, const struct attempt *attempt, enum breaker_end end)
 {
+	if (!ask_of(branch)->sent)
+		return false;
 	return end == BREAKER_GOOD || (branch->state == BRANCH_EXPIRED && attempt->timed) ||
 	       (branch->state == BRANCH_LOST && attempt->overtaken);
 }
@@ -71,7 +78,7 @@ static void on_ended(struct gather *gather, const struct branch *branch)
 	enum breaker_end end = told_by(branch, attempt);
 	source_ended(source, branch->ended, attempt->trial ? BREAKER_TRIAL : BREAKER_PASSED, end);
 	if (tells_time(branch, attempt, end))
-		latency_record(&source->latency, branch->ended - branch->asked);
+		latency_record(&source->latency, branch->ended - ask_of(branch)->sent_at);
 	if (fanout_branch_good(branch))
 		fanout->hedge.won += attempt->hedge;
 	else if (branch->state == BRANCH_ENDED || branch->state == BRANCH_EXPIRED)

@@ -425,6 +425,20 @@ def test_connections_are_bounded(stack):
     equal(counts(feed, "south", "asked", "refused", "connected"), [3, 1, 2])
 
 
+def test_what_waits_for_a_connection_tells_nothing_of_the_source(stack):
+    web = Web(stack)
+    client, feed = over(stack, ", connections: 1, breaker: {of: 3}", south=web, pipelines=QUOTE + """
+  hurried: {takes: {symbol: string}, steps: [{fanout: {to: [NAMES], wait: any, timeout: 20ms}}]}
+""")
+    client.ask("quote", "a", APPLE)
+    connection, _ = web.hear()
+    for n in range(10):
+        equal(client.call("hurried", APPLE, name=n).status, "UNAVAILABLE")
+    connection.answer("1")
+    equal(client.hear().body, 1)
+    equal(counts(feed, "south", "asked", "breaker", "opened", "spare"), [1, "closed", 0, 10])
+
+
 def test_a_required_source(stack):
     web = Web(stack)
     web.listener.close()
@@ -572,7 +586,8 @@ tap.run([
     test_a_connection_is_used_again, test_a_connection_that_is_closed_just_as_it_is_used_again, test_statuses,
     test_a_redirect_is_not_followed, test_answers_that_are_none, test_answers_without_an_end,
     test_what_nobody_asked_for, test_a_deadline_closes_the_connection, test_a_cancel_closes_the_connection, test_a_race,
-    test_a_hedge, test_the_first_wins_over_its_hedge, test_a_server_that_is_not_there, test_connections_are_bounded, test_a_required_source,
+    test_a_hedge, test_the_first_wins_over_its_hedge, test_a_server_that_is_not_there, test_connections_are_bounded,
+    test_what_waits_for_a_connection_tells_nothing_of_the_source, test_a_required_source,
     test_values_that_may_not_stand_in_a_url, test_the_environment_is_nobodys_proxy,
     test_a_reload, test_what_is_wrong_with_a_configuration,
 ])

@@ -51,6 +51,12 @@ static bool no_time_is_left(const struct scope *scope)
 	return scope_left(scope, scope->async->now) < SOURCE_MARGIN_NS + NS_PER_MS;
 }
 
+void scripted_ask_send(struct scripted_ask *ask)
+{
+	ask->ask.sent = true;
+	ask->ask.sent_at = ask->ask.frame.scope->async->now;
+}
+
 static enum progress start(struct frame *frame)
 {
 	struct scripted_ask *ask = ask_of(frame);
@@ -63,6 +69,8 @@ static enum progress start(struct frame *frame)
 							 ABSENT, TEXT("no time is left to ask")));
 	ask->number = ++source->source.stats.asked;
 	ask->since = frame->scope->async->now;
+	if (!source->holds)
+		scripted_ask_send(ask);
 	source->source.stats.pending++;
 	list_append(&source->asks, &ask->link);
 	if (source->watch && source->watch->ask_started)

@@ -23,6 +23,7 @@ struct scripted_source {
 	struct link asks;		    /* that go on, the oldest first */
 	const struct scripted_end *at_once; /* how each ask ends in its start; NULL: it goes on */
 	struct source_template own;	    /* a template of its own: a URL, a header */
+	bool holds;    /* what is asked waits for scripted_ask_send(), as for a connection */
 	bool stubborn; /* a cancelled ask goes on until it is answered, which no real driver does */
 };
 
@@ -40,6 +41,9 @@ struct scripted_ask *scripted_ask(const struct scripted_source *source, size_t n
 
 /* The ask of that number, or NULL if it has ended: an answer to it is late. */
 struct scripted_ask *scripted_ask_find(const struct scripted_source *source, uint64_t number);
+
+/* An ask that a source holds goes out. */
+void scripted_ask_send(struct scripted_ask *ask);
 
 /* Answers an ask. One that was cancelled ends CANCELLED all the same. */
 void scripted_ask_end(struct scripted_ask *ask, enum status status, const char *text);

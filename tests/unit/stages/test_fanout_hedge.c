@@ -344,6 +344,33 @@ static void test_a_timeout_is_a_failure(void **state)
 	assert_int_equal(world.north.source.breaker.state, BREAKER_OPEN);
 }
 
+/* Nor a sign of how long it takes: it has not seen it. */
+static void test_what_was_never_sent_is_no_failure(void **state)
+{
+	load_breaker("to: north, timeout: 10ms");
+	world.north.holds = true;
+	for (unsigned i = 0; i < 20; i++) {
+		(void)start("p", "{}", 1000);
+		world_at(&world, ms_now() + 20);
+	}
+	assert_int_equal(world.north.source.breaker.state, BREAKER_CLOSED);
+	assert_int_equal(world.north.source.latency.known, 0);
+}
+
+/* It waits for 9 ms of the 10, and then the source is given up after 1 ms. */
+static void test_time_counts_from_when_it_was_sent(void **state)
+{
+	load_fanout("to: north, timeout: 10ms");
+	world.north.holds = true;
+	for (unsigned i = 0; i < LATENCY_EVERY; i++) {
+		(void)start("p", "{}", 1000);
+		world_at(&world, ms_now() + 9);
+		scripted_ask_send(scripted_ask(&world.north, 0));
+		world_at(&world, ms_now() + 10);
+	}
+	assert_in_range(world.north.source.latency.quantiles[P50], 1, 5 * WORLD_MS);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -364,6 +391,8 @@ int main(void)
 			stage_test(test_an_open_breaker_answers_at_once),
 			stage_test(test_a_cancelled_call_is_no_failure),
 			stage_test(test_a_timeout_is_a_failure),
+			stage_test(test_what_was_never_sent_is_no_failure),
+			stage_test(test_time_counts_from_when_it_was_sent),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
