@@ -78,6 +78,8 @@ static void on_breaker(void *user, const struct source *source)
 			[BREAKER_HALF_OPEN] = "one question is let through"};
 	const struct driver_context *context = user;
 	enum breaker_state state = source->breaker.state;
+	if (!breaker_is_news(&source->breaker))
+		return;
 	context->event(context->user, events[state], text_of(source->name), reasons[state]);
 }
 

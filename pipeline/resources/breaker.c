@@ -35,7 +35,21 @@ enum breaker_pass breaker_ask(struct breaker *breaker, uint64_t now)
 	if (!breaker_passes(breaker, now))
 		return BREAKER_REFUSED;
 	breaker->state = BREAKER_HALF_OPEN;
+	breaker->trials += breaker->trials < UINT32_MAX;
 	return BREAKER_TRIAL;
+}
+
+bool breaker_is_news(const struct breaker *breaker)
+{
+	switch (breaker->state) {
+	case BREAKER_OPEN:
+		return breaker->trials == 0;
+	case BREAKER_HALF_OPEN:
+		return breaker->trials == 1;
+	case BREAKER_CLOSED:
+		return true;
+	}
+	return true;
 }
 
 static void open(struct breaker *breaker, uint64_t now)
@@ -43,6 +57,7 @@ static void open(struct breaker *breaker, uint64_t now)
 	breaker->state = BREAKER_OPEN;
 	breaker->until = now + breaker->settings.open;
 	breaker->opened++;
+	breaker->trials = 0;
 }
 
 static void forget_all(struct breaker *breaker)

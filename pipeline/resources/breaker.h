@@ -35,6 +35,7 @@ struct breaker {
 	enum breaker_state state;
 	uint64_t until;	 /* when the time of OPEN is over */
 	uint64_t opened; /* how often */
+	uint32_t trials; /* since it opened */
 	uint64_t step;	 /* the present one, counted from time 0 */
 	struct breaker_step steps[BREAKER_STEPS];
 };
@@ -43,6 +44,12 @@ enum breaker_pass { BREAKER_REFUSED, BREAKER_PASSED, BREAKER_TRIAL };
 
 /* How a question that passed has ended. CANCELLED tells nothing. */
 enum breaker_end { BREAKER_GOOD, BREAKER_FAILED, BREAKER_CANCELLED };
+
+/*
+ * Whether the state it has just come into is news. Trials that tell nothing may follow each other
+ * as fast as questions come, since the source is away, say: of these only the first is.
+ */
+bool breaker_is_news(const struct breaker *breaker);
 
 /* "closed", "open", "half_open" */
 const char *breaker_state_name(enum breaker_state state);

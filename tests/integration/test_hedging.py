@@ -4,8 +4,10 @@
 import pathlib
 import re
 import sys
+import time
 
 from quotes import Quotes, Wire
+from scripted import Scripted
 from sluice import Client, Feed, Sluiced
 import tap
 from tap import equal
@@ -115,6 +117,30 @@ def test_one_question_is_let_through(stack):
         equal(feed.wait_for(f"daemon.source_breaker_{event}")["name"], "north")
 
 
+def test_a_source_that_is_away_is_told_of_once(stack):
+    """Each of these questions is let through and not sent, so the next one is too."""
+    north, (south, _) = Scripted(stack), quotes(stack, "south")
+    daemon, feed = over(stack, ", breaker: {failures: 50%, of: 4, within: 1h, open: 1ms}", north=north.endpoint,
+                        south=south.endpoint)
+    client = Client(stack, daemon)
+    for n in range(4):
+        client.ask("alone", n, APPLE, budget=BUDGET)
+        _, name, _ = north.hear()
+        north.say(f"{name} UNAVAILABLE us=0")
+        equal(client.hear().status, "UNAVAILABLE")
+    north.socket.close()
+    feed.wait_for("daemon.source_down")
+    while client.call("alone", APPLE, budget=BUDGET).body["causes"][0]["error"] != "not connected":
+        pass
+    for _ in range(50):
+        equal(client.call("alone", APPLE, budget=BUDGET).body["causes"][0]["error"], "not connected")
+    now = time.time_ns() // 1000
+    told = []
+    while not told or told[-1][0] != "stats" or told[-1][1]["t"] <= now:
+        told.append(feed.next())
+    equal([topic for topic, _ in told if topic != "stats"], ["daemon.source_breaker_half_open"])
+
+
 def test_the_example(stack):
     text = (EXAMPLES / "hedged.yaml").read_text()
     text = re.sub(r"^(listen|telemetry):.*\n", "", text, flags=re.M)
@@ -130,4 +156,5 @@ def test_the_example(stack):
 
 
 tap.run([test_a_source_that_hangs_is_hedged, test_slow_answers_are_hedged, test_a_source_that_fails_needs_no_hedge,
-         test_a_source_that_fails_is_left_alone, test_one_question_is_let_through, test_the_example])
+         test_a_source_that_fails_is_left_alone, test_one_question_is_let_through,
+         test_a_source_that_is_away_is_told_of_once, test_the_example])

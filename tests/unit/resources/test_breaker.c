@@ -142,6 +142,26 @@ static void test_cancelled_trial_is_tried_again(void **state)
 	assert_int_equal(breaker_ask(&breaker, START + OPEN_NS), BREAKER_TRIAL);
 }
 
+/* Clients could fill a log with the others. */
+static void test_of_trials_that_tell_nothing_the_first_is_news(void **state)
+{
+	open_it(START);
+	assert_true(breaker_is_news(&breaker));
+	for (int i = 0; i < 3; i++) {
+		(void)breaker_ask(&breaker, START + OPEN_NS);
+		assert_int_equal(breaker_is_news(&breaker), i == 0);
+		breaker_ended(&breaker, START + OPEN_NS, BREAKER_TRIAL, BREAKER_CANCELLED);
+		assert_false(breaker_is_news(&breaker));
+	}
+	(void)breaker_ask(&breaker, START + OPEN_NS);
+	breaker_ended(&breaker, START + OPEN_NS, BREAKER_TRIAL, BREAKER_FAILED);
+	assert_true(breaker_is_news(&breaker));
+	(void)breaker_ask(&breaker, START + 2 * OPEN_NS);
+	assert_true(breaker_is_news(&breaker));
+	breaker_ended(&breaker, START + 2 * OPEN_NS, BREAKER_TRIAL, BREAKER_GOOD);
+	assert_true(breaker_is_news(&breaker));
+}
+
 /* What was asked before it opened tells nothing of how it is now. */
 static void test_latecomers_count_for_nothing(void **state)
 {
@@ -184,6 +204,8 @@ int main(void)
 			cmocka_unit_test_setup(test_trial_closes_it, set_up),
 			cmocka_unit_test_setup(test_trial_opens_it_again, set_up),
 			cmocka_unit_test_setup(test_cancelled_trial_is_tried_again, set_up),
+			cmocka_unit_test_setup(
+					test_of_trials_that_tell_nothing_the_first_is_news, set_up),
 			cmocka_unit_test_setup(test_latecomers_count_for_nothing, set_up),
 			cmocka_unit_test_setup(test_cleared_never_opens, set_up),
 			cmocka_unit_test(test_names),
