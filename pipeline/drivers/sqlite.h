@@ -152,11 +152,14 @@ int sqlite_statement_refresh(struct sqlite_statement *statement, char **ret_erro
 
 void sqlite_statement_reset(struct sqlite_statement *statement);
 
+/* ROW_VALUE: *ret_message (static) says what is wrong with the value in column *ret_column. */
+enum sqlite_row { ROW_DONE, ROW_TOO_LARGE, ROW_NO_MEMORY, ROW_VALUE };
+
 /*
- * Appends the row that the statement stands on as a JSON object. False: *ret_message (static) says
- * what is wrong with the value in column *ret_column; NULL: memory is out.
+ * Appends the row that the statement stands on as a JSON object; with it out may hold as many bytes
+ * as its query may return. Beyond that no value is written.
  */
-bool sqlite_row_append(struct buffer *out, const struct sqlite_statement *statement,
+enum sqlite_row sqlite_row_append(struct buffer *out, const struct sqlite_statement *statement,
 		const struct json_limits *limits, int *ret_column, const char **ret_message);
 
 /* sqlite_replace.c: from before the first connection is opened until the last is closed. False when

@@ -21,6 +21,9 @@
 /* Who lets go of a lock tells nobody, so it is tried again: soon at first, then every 10 ms. */
 #define LOCK_WAIT_MAX_MS 10
 
+/* Even where less may be returned, a query may compute with values of that size. */
+#define VALUES_MAX_LEAST (1U << 20)
+
 /* A buffer that held an uncommonly large row isn't kept. */
 #define OUT_KEPT_MAX 65536
 
@@ -301,24 +304,32 @@ static void follow(struct sqlite_connection *connection)
 
 /* ---- running */
 
+static const char too_many_bytes[] = "the query returns too many bytes";
+
 /* By a result code. detail is taken over. */
 static void fail(struct sqlite_job *job, int code, char *detail)
 {
 	const char *message = database_failure(code, &job->failure.status);
-	job->failure.message = message ? message : "the query failed";
+	if (message == NULL)
+		message = (code & 0xff) == SQLITE_TOOBIG ? too_many_bytes : "the query failed";
+	job->failure.message = message;
 	job->failure.detail = detail;
 }
 
 static void fail_value(struct sqlite_job *job, sqlite3_stmt *stmt, int column, const char *what)
 {
-	if (what == NULL) {
-		fail(job, SQLITE_NOMEM, NULL);
-		return;
-	}
 	const char *name = sqlite3_column_name(stmt, column);
 	job->failure.status = STATUS_INTERNAL;
 	job->failure.message = "a value cannot be written as JSON";
 	if (asprintf(&job->failure.detail, "column \"%s\": %s", name ? name : "", what) < 0)
+		job->failure.detail = NULL;
+}
+
+static void fail_bytes(struct sqlite_job *job, uint32_t bytes_max)
+{
+	job->failure.status = STATUS_INTERNAL;
+	job->failure.message = too_many_bytes;
+	if (asprintf(&job->failure.detail, "more than %u bytes", (unsigned)bytes_max) < 0)
 		job->failure.detail = NULL;
 }
 
@@ -352,22 +363,26 @@ static bool append_row(struct sqlite_connection *connection, struct sqlite_state
 	}
 	if (rows > 0)
 		buffer_append_char(&connection->out, ',');
-	if (!sqlite_row_append(&connection->out, statement, connection->sqlite->context->limits,
-			    &column, &what)) {
+	enum sqlite_row appended = sqlite_row_append(&connection->out, statement,
+			connection->sqlite->context->limits, &column, &what);
+	if (appended == ROW_TOO_LARGE)
+		fail_bytes(job, statement->spec->bytes_max);
+	else if (appended == ROW_NO_MEMORY)
+		fail(job, SQLITE_NOMEM, NULL);
+	else if (appended == ROW_VALUE)
 		fail_value(job, statement->stmt, column, what);
-		return false;
-	}
-	return true;
+	return appended == ROW_DONE;
 }
 
-/* Steps through the rows that are wanted. False: the job has failed. */
+/* Steps through the rows that are wanted. False: the job has failed, or is not wanted any more. */
 static bool read_rows(struct sqlite_connection *connection, struct sqlite_statement *statement,
 		uint32_t *ret_rows)
 {
 	int code;
 	*ret_rows = 0;
 	while ((code = sqlite3_step(statement->stmt)) == SQLITE_ROW) {
-		if (!append_row(connection, statement, *ret_rows))
+		if (atomic_load(&connection->job->cancelled) ||
+				!append_row(connection, statement, *ret_rows))
 			return false;
 		++*ret_rows;
 		if (!statement->spec->all_rows)
@@ -401,8 +416,22 @@ static void read_statement(struct sqlite_connection *connection, struct sqlite_s
 		fail(job, SQLITE_NOMEM, NULL);
 }
 
+/*
+ * No text may be larger that SQLite computes on the way, or it would have its memory before it is
+ * found too large to be returned. (printf() of SQL gives NULL then, as it does at SQLite's own
+ * limit.) What queries are asked for has room in any case.
+ */
+static void limit_values(struct sqlite_connection *connection, const struct query_spec *spec)
+{
+	uint32_t max = connection->sqlite->context->limits->bytes;
+	max = spec->bytes_max > max ? spec->bytes_max : max;
+	max = max > VALUES_MAX_LEAST ? max : VALUES_MAX_LEAST;
+	(void)sqlite3_limit(connection->db, SQLITE_LIMIT_LENGTH, (int)max);
+}
+
 static void run_statement(struct sqlite_connection *connection, struct sqlite_statement *statement)
 {
+	limit_values(connection, statement->spec);
 	read_statement(connection, statement);
 	sqlite_statement_reset(statement);
 }

@@ -109,22 +109,33 @@ static const char *append_value(struct buffer *out, sqlite3_stmt *stmt, int colu
 	}
 }
 
-bool sqlite_row_append(struct buffer *out, const struct sqlite_statement *statement,
+/* What it takes at least, before it is written. */
+static size_t least_size(sqlite3_stmt *stmt, int column)
+{
+	return sqlite3_column_type(stmt, column) == SQLITE_TEXT
+			       ? (size_t)sqlite3_column_bytes(stmt, column)
+			       : 0;
+}
+
+enum sqlite_row sqlite_row_append(struct buffer *out, const struct sqlite_statement *statement,
 		const struct json_limits *limits, int *ret_column, const char **ret_message)
 {
+	size_t max = statement->spec->bytes_max - statement->spec->all_rows; /* for the `]` */
 	buffer_append_char(out, '{');
 	for (int i = 0; i < statement->column_count; i++) {
 		const struct sqlite_column *column = &statement->columns[i];
 		if (i > 0)
 			buffer_append_char(out, ',');
 		buffer_append(out, (struct text){statement->heads.data + column->at, column->size});
+		if (out->size + least_size(statement->stmt, i) > max)
+			return ROW_TOO_LARGE;
 		const char *wrong = append_value(out, statement->stmt, i, column->json, limits);
 		if (wrong) {
 			*ret_column = i;
-			*ret_message = wrong == out_of_memory ? NULL : wrong;
-			return false;
+			*ret_message = wrong;
+			return wrong == out_of_memory ? ROW_NO_MEMORY : ROW_VALUE;
 		}
 	}
 	buffer_append_char(out, '}');
-	return true;
+	return out->size > max ? ROW_TOO_LARGE : ROW_DONE;
 }

@@ -26,8 +26,9 @@ struct query_spec {
 	size_t parameter_count;
 	const struct text *json_columns; /* columns whose text is JSON */
 	size_t json_column_count;
-	bool all_rows;	   /* an array of objects; else the first row as an object */
-	uint32_t rows_max; /* of all_rows; more is INTERNAL */
+	bool all_rows;	    /* an array of objects; else the first row as an object */
+	uint32_t rows_max;  /* of all_rows; more is INTERNAL */
+	uint32_t bytes_max; /* of what it returns, as JSON; more is INTERNAL */
 };
 
 /* A query of an open database; its driver's own. */

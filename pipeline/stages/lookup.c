@@ -285,6 +285,7 @@ static void lookup_compile(
 {
 	struct lookup *lookup = container_of(stage, struct lookup, stage);
 	const struct option_value *query = option_get(options, "query");
+	const struct option_value *bytes = option_get(options, "max_bytes");
 	lookup->database = compile_database(compiler, option_get(options, "in"));
 	lookup->missing_is_null = option_get(options, "missing")->choice == MISSING_NULL;
 	lookup->spec = (struct query_spec){
@@ -293,6 +294,8 @@ static void lookup_compile(
 			.stage = stage->path,
 			.all_rows = option_get(options, "rows")->choice == ROWS_ALL,
 			.rows_max = (uint32_t)option_number(options, "max_rows"),
+			.bytes_max = bytes->given ? (uint32_t)bytes->number
+						  : compiler->context->limits->bytes,
 	};
 	compile_columns(compiler, lookup, option_get(options, "json")->list);
 	compile_parameters(compiler, lookup, options);
@@ -373,6 +376,12 @@ const struct option lookup_options[] = {
 				.min = 1,
 				.max = 1000000,
 				.help = "with `rows: all`; more is INTERNAL"},
+		{.key = "max_bytes",
+				.kind = OPTION_SIZE,
+				.min = 1,
+				.max = 1 << 29,
+				.help = "bytes of what it gives; `limits.message` if not given; "
+					"more is INTERNAL"},
 		{.key = "missing",
 				.kind = OPTION_CHOICE,
 				.choices = missing_choices,

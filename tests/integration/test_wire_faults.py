@@ -51,7 +51,7 @@ pipelines:
         key: large/${size}
         ttl: 1h
         miss:
-        - lookup: {in: catalog, query: "SELECT printf('%%.*c', :size, 'x') AS text"}
+        - lookup: {in: catalog, max_bytes: 64MiB, query: "SELECT printf('%%.*c', :size, 'x') AS text"}
   free:
     steps:
     - lookup: {in: catalog, query: "SELECT :a AS a", params: {a: "${a.b}"}}

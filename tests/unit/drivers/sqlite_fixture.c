@@ -151,6 +151,7 @@ struct query_spec *sqlite_fixture_spec(struct sqlite_fixture *f, const char *sql
 	spec->place = (struct place){"sluice.yaml", QUERY_LINE, 9};
 	spec->stage = TEXT("product/1.lookup");
 	spec->rows_max = 1000;
+	spec->bytes_max = 1 << 20;
 	int count = sql_parameters(spec->sql, &f->arena, &spec->parameters);
 	assert_true(count >= 0);
 	spec->parameter_count = (size_t)count;

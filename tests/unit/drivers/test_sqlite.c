@@ -76,6 +76,34 @@ static void test_all_rows(void **state)
 	sqlite_fixture_expect_logged(f, "more than 3 rows");
 }
 
+static struct query *bounded(struct sqlite_fixture *f, const char *sql, uint32_t bytes_max)
+{
+	struct query_spec *spec = sqlite_fixture_spec(f, sql);
+	spec->all_rows = true;
+	spec->bytes_max = bytes_max;
+	return sqlite_fixture_query(f, spec);
+}
+
+static void test_bytes_are_bounded(void **state)
+{
+	static const char too_many[] = "the query returns too many bytes";
+	struct sqlite_fixture *f = *state;
+	const char *two = "SELECT sku FROM product ORDER BY sku";
+	struct query *fits = bounded(f, two, 29);
+	struct query *over = bounded(f, two, 28);
+	struct query *value = bounded(f, "SELECT printf('%.*c', 1000, 'x') AS x", 1000);
+	struct query *huge = bounded(f, "SELECT zeroblob(500000000) AS x", 1000);
+	struct query *inner = bounded(f, "SELECT length(printf('%.*c', 500000, 'x')) AS n", 20);
+	sqlite_fixture_open(f);
+	sqlite_fixture_expect_row(f, fits, NULL, "[{\"sku\":\"a-1\"},{\"sku\":\"b-2\"}]");
+	sqlite_fixture_expect(f, over, STATUS_INTERNAL, too_many);
+	sqlite_fixture_expect_logged(f, "more than 28 bytes");
+	sqlite_fixture_expect(f, value, STATUS_INTERNAL, too_many);
+	sqlite_fixture_expect(f, huge, STATUS_INTERNAL, too_many);
+	sqlite_fixture_expect_logged(f, "string or blob too big");
+	sqlite_fixture_expect_row(f, inner, NULL, "[{\"n\":500000}]");
+}
+
 static void test_a_row_on_its_way_is_accounted(void **state)
 {
 	struct sqlite_fixture *f = *state;
@@ -322,6 +350,7 @@ int main(void)
 			TEST(test_a_row_or_none),
 			TEST(test_only_the_first_row),
 			TEST(test_all_rows),
+			TEST(test_bytes_are_bounded),
 			TEST(test_a_row_on_its_way_is_accounted),
 			TEST(test_as_many_run_as_there_are_connections),
 			TEST(test_cancelled_in_the_queue_it_never_runs),

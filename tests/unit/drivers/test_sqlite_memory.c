@@ -111,6 +111,14 @@ static void test_too_many_rows(void **state)
 	run_with_failures(f, spec, STATUS_INTERNAL);
 }
 
+static void test_too_many_bytes(void **state)
+{
+	struct sqlite_fixture *f = *state;
+	struct query_spec *spec = sqlite_fixture_spec(f, "SELECT 'xyz' AS x");
+	spec->bytes_max = 10;
+	run_with_failures(f, spec, STATUS_INTERNAL);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, sqlite_fixture_set_up, tear_down)
 
 int main(void)
@@ -121,6 +129,7 @@ int main(void)
 			TEST(test_run),
 			TEST(test_a_column_that_is_not_json),
 			TEST(test_too_many_rows),
+			TEST(test_too_many_bytes),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

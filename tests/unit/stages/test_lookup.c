@@ -176,7 +176,7 @@ static void test_what_the_database_is_told_of_a_query(void **state)
 {
 	load("pipelines:\n  p:\n    steps:\n"
 	     "      - lookup: {in: catalog, query: 'SELECT :b, :a, :b', json: [x, y], rows: all, "
-	     "max_rows: 7}\n"
+	     "max_rows: 7, max_bytes: 5KiB}\n"
 	     "      - lookup: {in: catalog, query: SELECT 1}\n");
 	(void)start("p", "{\"a\":1,\"b\":2}", 1000);
 	const struct query_spec *spec = job(0)->job.query->spec;
@@ -186,7 +186,7 @@ static void test_what_the_database_is_told_of_a_query(void **state)
 	assert_int_equal(spec->json_column_count, 2);
 	assert_true(text_equal(spec->json_columns[0], TEXT("x")) &&
 			text_equal(spec->json_columns[1], TEXT("y")));
-	assert_true(spec->all_rows && spec->rows_max == 7);
+	assert_true(spec->all_rows && spec->rows_max == 7 && spec->bytes_max == 5120);
 	assert_true(text_equal(spec->stage, TEXT("p/1.lookup")));
 	assert_int_equal(spec->place.line, 4);
 	assert_int_equal(job(0)->job.values[0].integer, 2);
@@ -194,6 +194,7 @@ static void test_what_the_database_is_told_of_a_query(void **state)
 	row(0, "[1]");
 	spec = job(0)->job.query->spec;
 	assert_false(spec->all_rows);
+	assert_int_equal(spec->bytes_max, world.limits.bytes);
 	assert_int_equal(spec->json_column_count + spec->parameter_count, 0);
 }
 
