@@ -55,17 +55,19 @@ static bool out_of_memory(struct lookup_frame *self)
 	return false;
 }
 
-/* False: it is out of range. */
+/* False: it is out of range. An integer never becomes a real, whose rounding could make one key of
+ * two. */
 static bool number_of(const char *digits, struct sql_value *ret)
 {
 	char *end;
 	errno = 0;
 	long long integer = strtoll(digits, &end, 10);
-	if (*end == '\0' && errno == 0)
+	if (*end == '\0') {
 		*ret = (struct sql_value){.kind = SQL_INTEGER, .integer = integer};
-	else
-		*ret = (struct sql_value){.kind = SQL_REAL, .real = strtod(digits, NULL)};
-	return ret->kind == SQL_INTEGER || isfinite(ret->real);
+		return errno == 0;
+	}
+	*ret = (struct sql_value){.kind = SQL_REAL, .real = strtod(digits, NULL)};
+	return isfinite(ret->real);
 }
 
 static bool bind_number(

@@ -248,7 +248,7 @@ static void test_values_bind_as_their_kind(void **state)
 	expect_integer("-9223372036854775808", SQL_INTEGER, INT64_MIN);
 	expect_integer("true", SQL_BOOLEAN, 1);
 	expect_integer("false", SQL_BOOLEAN, 0);
-	expect_real("9223372036854775808", 9223372036854775808.0);
+	expect_real("9223372036854775808.0", 9223372036854775808.0);
 	expect_real("1.5", 1.5);
 	expect_real("-2e3", -2000.0);
 	expect_real("1E-400", 0.0);
@@ -267,6 +267,10 @@ static void test_what_has_no_kind_in_sql_is_refused(void **state)
 	expect(start("p", "{\"a\":[1]}", 1000), CANNOT_BE_BOUND("an array"));
 	expect(start("p", "{\"a\":{}}", 1000), CANNOT_BE_BOUND("an object"));
 	expect(start("p", "{\"a\":1e999}", 1000), CANNOT_BE_BOUND("a number out of range"));
+	expect(start("p", "{\"a\":9223372036854775808}", 1000),
+			CANNOT_BE_BOUND("a number out of range"));
+	expect(start("p", "{\"a\":-9223372036854775809}", 1000),
+			CANNOT_BE_BOUND("a number out of range"));
 	expect(start("p", "{}", 1000),
 			"INVALID_ARGUMENT {\"error\":\"\\\"a\\\" is missing\"" AT_LOOKUP "}");
 	assert_int_equal(world.catalog.database.queries, 0);
