@@ -276,8 +276,9 @@ void sqlite_connection_close(struct sqlite_connection *connection)
 
 /*
  * Opens the file that the loop has taken since this one was opened. Where it can't be opened just
- * now, or yet another stands at its path, the old one stays until the next job. SQLite's handlers
- * are bound to the connection, so it is the old file that is put aside meanwhile.
+ * now, or yet another stands at its path, the old one stays until the next job: it will do, so
+ * there is no job yet that would wait for another's lock. SQLite's handlers are bound to the
+ * connection, so it is the old file that is put aside meanwhile.
  */
 static void follow(struct sqlite_connection *connection)
 {
@@ -444,8 +445,8 @@ void sqlite_connection_run(void *state, struct work *work)
 		return;
 	struct query *query = job->job.query;
 	char *error;
-	connection->job = job;
 	follow(connection);
+	connection->job = job;
 	int code = prepare(connection, query, &error);
 	if (code == SQLITE_OK)
 		run_statement(connection, &connection->statements[query->index]);

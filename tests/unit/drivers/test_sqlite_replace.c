@@ -130,6 +130,24 @@ static void test_a_file_that_is_gone_changes_nothing(void **state)
 	sqlite_fixture_expect_row(f, query, NULL, "{\"price\":6.0}");
 }
 
+static void test_one_that_is_locked_after_it_was_taken(void **state)
+{
+	struct sqlite_fixture *f = *state;
+	struct query *query = sqlite_fixture_sql(f, PRICE);
+	sqlite3 *locker;
+	sqlite_fixture_open(f);
+	replace(f, NEW_FILE "INSERT INTO product VALUES ('a-1', 4)");
+	wait_for(f, "a replaced database is used");
+	assert_int_equal(sqlite3_open(f->path, &locker), SQLITE_OK);
+	assert_int_equal(sqlite3_exec(locker, "BEGIN EXCLUSIVE", NULL, NULL, NULL), SQLITE_OK);
+	for (int k = 0; k < 4; k++)
+		sqlite_fixture_expect_row(f, query, NULL, "{\"price\":9.5}");
+	assert_int_equal(sqlite3_exec(locker, "COMMIT", NULL, NULL, NULL), SQLITE_OK);
+	for (int k = 0; k < 4; k++)
+		sqlite_fixture_expect_row(f, query, NULL, "{\"price\":4.0}");
+	assert_int_equal(sqlite3_close(locker), SQLITE_OK);
+}
+
 static void test_one_that_is_locked_is_taken_when_it_is_free(void **state)
 {
 	struct sqlite_fixture *f = *state;
@@ -190,6 +208,7 @@ int main(void)
 			sqlite_test(test_one_that_lacks_the_table_is_refused),
 			sqlite_test(test_one_that_is_no_database_is_refused),
 			sqlite_test(test_a_file_that_is_gone_changes_nothing),
+			sqlite_test(test_one_that_is_locked_after_it_was_taken),
 			sqlite_test(test_one_that_is_locked_is_taken_when_it_is_free),
 			sqlite_test(test_a_path_without_a_directory),
 			sqlite_test(test_a_file_beside_it_is_passed_over),
