@@ -11,13 +11,15 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "pipeline/base/arena.h"
 #include "pipeline/drivers/driver.h"
 #include "pipeline/drivers/zmq_ask.h"
 
 /* Messages taken in one turn: beyond it a batch gains nothing, and others wait. */
 #define BATCH 64
 
-/* Messages that libzmq holds towards a source, for bursts; what is beyond is refused. */
+/* Messages that libzmq holds towards a source, for bursts; what is beyond is refused, as are bytes
+ * beyond zmq_ask.c's bound. */
 #define SENT_MAX 100000
 
 /* The same from a source, whose messages are larger; what is beyond waits in its own buffers. */
@@ -77,6 +79,15 @@ static bool is_endpoint(struct text t)
 	return skip_prefix(&t, TEXT("ipc://")) && t.size > 0;
 }
 
+static bool init_queues(struct zmq_source *zs)
+{
+	zs->sent = zmq_sent_new();
+	if (zs->sent && pending_init(&zs->pending))
+		return true;
+	(void)zmq_sent_free(zs->sent);
+	return false;
+}
+
 static struct resource *create(const struct driver_context *context, const char *name,
 		const struct option_map *map, struct diag *diag)
 {
@@ -87,7 +98,7 @@ static struct resource *create(const struct driver_context *context, const char 
 		return NULL;
 	}
 	struct zmq_source *zs = calloc(1, sizeof(*zs) + zmq->text.size + 1);
-	if (!zs || !pending_init(&zs->pending)) {
+	if (!zs || !init_queues(zs)) {
 		free(zs);
 		diag_error(diag, map->place, "out of memory");
 		return NULL;
@@ -292,6 +303,10 @@ static bool close_source(struct resource *resource, uint64_t until)
 	struct zmq_source *zs = container_of(resource, struct zmq_source, resource);
 	zmonitor_deinit(&zs->monitor);
 	zsocket_deinit(&zs->socket);
+	zs->look = sd_event_source_disable_unref(zs->look);
+	if (zs->charged)
+		account_release(zs->context->account, zs->charged);
+	zs->charged = 0;
 	return true;
 }
 
@@ -299,6 +314,7 @@ static void free_source(struct resource *resource)
 {
 	struct zmq_source *zs = container_of(resource, struct zmq_source, resource);
 	pending_deinit(&zs->pending);
+	(void)zmq_sent_free(zs->sent);
 	free(zs);
 }
 

@@ -15,6 +15,11 @@
 #include "pipeline/base/buffer.h"
 #include "pipeline/drivers/asking.h"
 
+/* Bytes that libzmq may hold for a source, for bursts; what is beyond is refused. */
+#define SENT_BYTES_MAX ((size_t)16 << 20)
+
+#define LOOK_NS UINT64_C(100000000)
+
 #define ABSENT ((struct text){NULL, 0})
 
 static struct zmq_source *source_of(const struct zmq_ask *ask)
@@ -40,6 +45,35 @@ static void look(struct zsocket *socket)
 	socket->dirty = true;
 }
 
+/* A first one goes out however large it is. */
+static bool has_room(const struct zmq_source *zs, size_t size)
+{
+	size_t bytes = zmq_sent_bytes(zs->sent);
+	return bytes == 0 || bytes + size <= SENT_BYTES_MAX;
+}
+
+static void on_look(void *user)
+{
+	zmq_ask_settle(user);
+}
+
+/* libzmq tells nobody on the loop when it has written something, so it is looked at with each
+ * message, and by the timer until all has gone. */
+void zmq_ask_settle(struct zmq_source *zs)
+{
+	size_t bytes = zmq_sent_bytes(zs->sent);
+	if (bytes == zs->charged)
+		return;
+	account_release(zs->context->account, zs->charged);
+	account_charge(zs->context->account, bytes);
+	zs->charged = bytes;
+	if (bytes == 0)
+		zs->look = sd_event_source_disable_unref(zs->look);
+	else if (!zs->look)
+		(void)loop_every(zs->context->loop, LOOK_NS, LOOP_PRIORITY_ANSWERS, on_look, zs,
+				&zs->look);
+}
+
 int zmq_ask_send(struct zmq_source *zs, struct text target, uint64_t number, uint64_t budget_ms,
 		struct text trace, struct text body)
 {
@@ -50,11 +84,14 @@ int zmq_ask_send(struct zmq_source *zs, struct text target, uint64_t number, uin
 	char *end = wire_write_request(header, target, id, budget_ms, &keys, body.size > 0);
 	size_t header_size = (size_t)(end - header);
 	zmq_msg_t message;
-	if (zmq_msg_init_size(&message, header_size + body.size) != 0)
+	if (!has_room(zs, header_size + body.size))
+		return -EAGAIN;
+	if (zmq_sent_init(zs->sent, &message, header_size + body.size) < 0)
 		return -ENOMEM;
 	memcpy(zmq_msg_data(&message), header, header_size);
 	if (body.size > 0)
 		memcpy((char *)zmq_msg_data(&message) + header_size, body.data, body.size);
+	zmq_sent_written(&message);
 	int r = zsocket_send(&zs->socket, &message, 0);
 	if (r == -EAGAIN) {
 		look(&zs->socket);
@@ -62,6 +99,7 @@ int zmq_ask_send(struct zmq_source *zs, struct text target, uint64_t number, uin
 	}
 	if (r < 0)
 		(void)zmq_msg_close(&message);
+	zmq_ask_settle(zs);
 	return r;
 }
 

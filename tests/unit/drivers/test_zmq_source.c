@@ -503,7 +503,7 @@ static void test_create_without_memory(void **state)
 {
 	struct fixture *f = *state;
 	const struct option_map *options = fixture_options(f, TEXT("tcp://127.0.0.1:6001"));
-	for (unsigned successes = 0; successes < 2; successes++) {
+	for (unsigned successes = 0; successes < 3; successes++) {
 		struct arena arena;
 		struct diag diag;
 		arena_init(&arena, NULL);
@@ -540,6 +540,47 @@ static void test_full_queue(void **state)
 	loop_leave(&f->loop);
 }
 
+#define LARGE ((size_t)64 << 10)
+
+static char *large_body(struct fixture *f)
+{
+	char *body = arena_alloc(&f->arena, LARGE + 1);
+	assert_non_null(body);
+	memset(body, '1', LARGE);
+	body[LARGE] = '\0';
+	return body;
+}
+
+static bool is_all_gone(const struct fixture *f)
+{
+	return f->account.used == 0;
+}
+
+/* The same of bytes, which count for limits.bytes until libzmq is done with them. */
+static void test_bytes_on_their_way(void **state)
+{
+	struct fixture *f = *state;
+	struct scope scope;
+	f->reads = 1;
+	fixture_rise_ready(f);
+	const char *body = large_body(f);
+	scope_init(&scope, &f->scope, &f->parent, SCOPE_FOREVER, DEADLINE);
+	loop_enter(&f->loop);
+	struct ask *ask;
+	do {
+		ask = fixture_ask(f, &scope, body);
+		assert_true(f->source->stats.asked < 2000);
+	} while (frame_start(&ask->frame) == PENDING);
+	assert_failed(ask, STATUS_UNAVAILABLE, "takes no questions at the moment");
+	assert_in_range(f->account.used, ((size_t)16 << 20) - 2 * LARGE, (size_t)16 << 20);
+	scope_cancel(&scope, LOST);
+	scope_close(&scope);
+	loop_leave(&f->loop);
+	assert_true(f->account.used > 0);
+	fixture_fall(f);
+	fixture_run_until(f, is_all_gone);
+}
+
 int main(void)
 {
 #define SOURCE_TEST(name) cmocka_unit_test_setup_teardown(name, fixture_set_up, fixture_tear_down)
@@ -566,6 +607,7 @@ int main(void)
 			SOURCE_TEST(test_no_memory),
 			SOURCE_TEST(test_create_without_memory),
 			SOURCE_TEST(test_full_queue),
+			SOURCE_TEST(test_bytes_on_their_way),
 	};
 	return cmocka_run_group_tests_name("zmq source", tests, NULL, NULL);
 }

@@ -65,6 +65,7 @@ static void init_context(struct fixture *f)
 	f->context = (struct driver_context){.loop = &f->loop,
 			.zmq = f->zmq,
 			.limits = &f->limits,
+			.account = &f->account,
 			.event = on_event,
 			.user = f};
 }
@@ -112,6 +113,7 @@ int fixture_tear_down(void **state)
 	fixture_run_until(f, is_idle);
 	assert_int_equal(f->source->stats.pending, 0);
 	assert_true(zmq_driver.close(f->resource, loop_now()));
+	assert_int_equal(f->account.used, 0);
 	zmq_driver.free(f->resource);
 	if (f->router)
 		fixture_fall(f);
@@ -182,6 +184,9 @@ static void listen_again(struct fixture *f)
 	assert_int_equal(zmq_setsockopt(f->router, ZMQ_RCVTIMEO, &timeout_ms, sizeof(timeout_ms)),
 			0);
 	assert_int_equal(zmq_setsockopt(f->router, ZMQ_LINGER, &linger_ms, sizeof(linger_ms)), 0);
+	if (f->reads)
+		assert_int_equal(zmq_setsockopt(f->router, ZMQ_RCVHWM, &f->reads, sizeof(f->reads)),
+				0);
 	assert_int_equal(zmq_bind(f->router, f->endpoint), 0);
 }
 

@@ -30,6 +30,7 @@ struct fixture {
 	void *zmq;
 	struct arena arena;
 	struct json_limits limits;
+	struct account account;
 	struct driver_context context;
 	struct resource *resource;
 	struct source *source;
@@ -44,6 +45,7 @@ struct fixture {
 	size_t ended_count;
 
 	void *router;  /* the source's end; NULL while it is down */
+	int reads;     /* so many messages by itself; 0: as many as libzmq does */
 	char peer[64]; /* whom the last request came from */
 	size_t peer_size;
 	char request[4096]; /* terminated */
