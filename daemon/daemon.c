@@ -279,6 +279,7 @@ static void stop(struct daemon *daemon)
 	feed_free(daemon->feed);
 	if (daemon->zmq)
 		(void)zmq_ctx_term(daemon->zmq);
+	drain_log(daemon);
 	if (!settled)
 		return;
 	front_free(daemon->front);

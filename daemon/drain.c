@@ -21,8 +21,8 @@ static struct text number(char room[24], uint64_t value)
 	return (struct text){room, (size_t)(format_u64(room, value) - room)};
 }
 
-/* What the counts were at the end, for the log and for `daemon.stopped`. */
-static void say_stopped(struct daemon *daemon)
+/* What the counts were at the end, while there is still a feed. */
+static void publish_stopped(struct daemon *daemon)
 {
 	const struct engine_counts *counts = engine_counts(daemon->engine);
 	char members[160];
@@ -31,6 +31,13 @@ static void say_stopped(struct daemon *daemon)
 			",\"undelivered\":%" PRIu64,
 			counts->read, counts->answered, counts->gone, counts->undelivered);
 	feed_daemon_members(daemon->feed, "stopped", (struct text){members, (size_t)size});
+}
+
+void drain_log(struct daemon *daemon)
+{
+	if (!daemon->drained)
+		return;
+	const struct engine_counts *counts = engine_counts(daemon->engine);
 	char read[24], answered[24], gone[24], undelivered[24];
 	log_line(&daemon->log, LOG_LEVEL_NOTICE, "stopped", {"read", number(read, counts->read)},
 			{"answered", number(answered, counts->answered)},
@@ -45,8 +52,9 @@ void drain_finish(struct daemon *daemon)
 	engine_cut(daemon->engine);
 	front_read_rest(daemon->front);
 	engine_drop(daemon->engine);
-	say_stopped(daemon);
+	publish_stopped(daemon);
 	daemon->draining = false;
+	daemon->drained = true;
 	loop_exit(&daemon->loop, 0);
 }
 

@@ -12,3 +12,6 @@ void drain_begin(struct daemon *daemon);
 /* Goes straight to the last step: whoever still waits is answered, and what has come meanwhile too.
  */
 void drain_finish(struct daemon *daemon);
+
+/* The counts, where it came to that: the last line of the log. */
+void drain_log(struct daemon *daemon);

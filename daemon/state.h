@@ -48,5 +48,6 @@ struct daemon {
 	bool looping;		      /* the loop is there */
 	bool ready;
 	bool draining;
+	bool drained; /* to the end: the counts are final */
 	int code;
 };

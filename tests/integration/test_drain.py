@@ -207,8 +207,35 @@ def test_a_client_that_never_reads(stack):
     assert counts["undelivered"] >= before["outboxes"], counts
 
 
+def test_a_worker_that_does_not_come_back(stack):
+    """SQLite cannot be interrupted within a function, and each of these takes many seconds."""
+    directory = folder(stack)
+    Catalog(stack, directory / "catalog.db")
+    daemon = Sluiced(stack, SLUICED, """
+drain: 100ms
+databases: {catalog: {sqlite: catalog.db}}
+pipelines:
+  stuck:
+    deadline: 30s
+    steps:
+    - lookup:
+        in: catalog
+        query: |
+          WITH v(i) AS (VALUES ('b'), ('c'), ('d'), ('e'), ('f'), ('g'), ('h'), ('i'))
+          SELECT sum(instr(replace(hex(zeroblob(500000)), '0', 'a'), replace(hex(zeroblob(250000)), '0', 'a') || i)) AS n
+          FROM v
+""", directory, environment={"ASAN_OPTIONS": "detect_leaks=0"})
+    client, feed = Client(stack, daemon), Feed(stack, daemon)
+    client.ask("stuck", "held", {})
+    feed.stats(lambda stats: stats["databases"]["catalog"]["queries"] == 1)
+    counts = daemon.stop()
+    check_draining(client.hear(), "held")
+    equal(counts, {"read": 1, "answered": 1, "gone": 0, "undelivered": 0})
+    assert "has not come back" in daemon.log.lines[-2], daemon.log.lines
+
+
 tap.run([
     test_stops_at_random_moments, test_what_comes_during_a_drain, test_a_cancel_during_a_drain,
     test_a_client_that_leaves_during_a_drain, test_a_drain_that_is_over, test_a_second_signal_is_the_last_step,
-    test_a_client_that_never_reads,
+    test_a_client_that_never_reads, test_a_worker_that_does_not_come_back,
 ])
