@@ -212,7 +212,7 @@ void http_source_down(struct http_source *hs, const char *reason)
 
 static void probed(struct http_source *hs, CURLcode result)
 {
-	http_probe_end(hs);
+	http_probe_end(hs, result);
 	if (result == CURLE_OK) {
 		http_source_up(hs, "connected");
 		return;
@@ -236,6 +236,8 @@ static int open_transfers(struct http_source *hs)
 	if (!hs->spare)
 		hs->spare = calloc(hs->connections, sizeof(CURL *));
 	if (!hs->spare)
+		return -ENOMEM;
+	if (!hs->lookups.left && !http_lookups_init(&hs->lookups, loop->async, hs->connections))
 		return -ENOMEM;
 	semaphore_init(&hs->semaphore, loop->async, hs->connections, hs->queue);
 	return transfers_init(&hs->transfers, loop, (long)hs->connections, on_ended, hs);
@@ -271,7 +273,7 @@ static bool close_source(struct resource *resource, uint64_t until)
 	struct http_source *hs = container_of(resource, struct http_source, resource);
 	if (hs->probing) {
 		transfers_stop(&hs->transfers, &hs->probe);
-		http_probe_end(hs);
+		http_probe_end(hs, CURLE_OK);
 	}
 	while (hs->spare_count > 0)
 		curl_easy_cleanup(hs->spare[--hs->spare_count]);
@@ -284,6 +286,7 @@ static void free_source(struct resource *resource)
 {
 	struct http_source *hs = container_of(resource, struct http_source, resource);
 	free(hs->spare);
+	http_lookups_deinit(&hs->lookups);
 	free(hs->origin);
 	free(hs);
 }

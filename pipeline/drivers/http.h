@@ -3,7 +3,7 @@
 /*
  * For the http files only. http.c: the source, from its options to its close. http_ask.c: what is
  * asked of it, as frames. http_transfer.c: one question as a transfer of libcurl. http_sockets.c:
- * its connections. http_text.c and http_status.c: pure.
+ * its connections. http_lookups.c: its name. http_text.c and http_status.c: pure.
  */
 #include <stdbool.h>
 #include <stdint.h>
@@ -11,6 +11,7 @@
 #include "pipeline/async/semaphore.h"
 #include "pipeline/base/buffer.h"
 #include "pipeline/drivers/driver.h"
+#include "pipeline/drivers/http_lookups.h"
 #include "pipeline/drivers/http_sockets.h"
 #include "pipeline/loop/transfers.h"
 #include "pipeline/resources/source.h"
@@ -22,10 +23,12 @@ struct http_source {
 	struct json_limits limits; /* `max_body` may be less than what clients may send */
 	struct transfers transfers;
 	struct http_sockets sockets;
+	struct http_lookups lookups;
 	struct semaphore semaphore; /* a permit a question, for each has a connection to itself */
 	CURL **spare;		    /* handles for the next questions; room for one a permit */
 	uint32_t spare_count;
 	struct transfer probe; /* connects and asks nothing */
+	struct http_lookup probe_lookup;
 	bool probing;
 	uint32_t connections;
 	uint32_t queue;
@@ -45,6 +48,7 @@ struct http_call {
 	struct http_source *source;
 	struct transfer transfer;
 	struct http_opening opening;
+	struct http_lookup lookup;
 	struct buffer body; /* of the answer, in the ask's arena */
 	size_t header_bytes;
 	bool headed;		   /* its headers have come to their end */
@@ -74,9 +78,11 @@ void http_source_down(struct http_source *hs, const char *reason);
 /* Begins the transfer of a call. 0 or -ENOMEM. */
 int http_transfer_start(struct http_call *call, uint64_t budget_ms);
 
-/* The call's transfer is over or was stopped: gives back what it used. */
-void http_transfer_end(struct http_call *call);
+/* The call's transfer is over or was stopped: gives back what it used. result: CURLE_OK where it
+ * was stopped. */
+void http_transfer_end(struct http_call *call, CURLcode result);
 
-/* Begins to connect. 0 or -ENOMEM; http_probe_end() when it is over or was stopped. */
+/* Begins to connect. 0 or -ENOMEM; http_probe_end(), as http_transfer_end(), when it is over or was
+ * stopped. */
 int http_probe_start(struct http_source *hs);
-void http_probe_end(struct http_source *hs);
+void http_probe_end(struct http_source *hs, CURLcode result);

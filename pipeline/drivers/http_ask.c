@@ -88,9 +88,9 @@ static enum progress call_start(struct frame *frame)
 	return PENDING;
 }
 
-static void finish(struct http_call *call, struct outcome outcome)
+static void finish(struct http_call *call, CURLcode result, struct outcome outcome)
 {
-	http_transfer_end(call);
+	http_transfer_end(call, result);
 	call->source->source.stats.pending--;
 	call->frame.outcome = outcome;
 	frame_finish(&call->frame);
@@ -101,7 +101,7 @@ static void call_cancel(struct frame *frame, enum reason reason)
 	struct http_call *call = call_of(frame);
 	transfers_stop(&call->source->transfers, &call->transfer);
 	call->source->source.stats.cancelled++;
-	finish(call, outcome_status(STATUS_CANCELLED));
+	finish(call, CURLE_OK, outcome_status(STATUS_CANCELLED));
 }
 
 static const struct frame_ops call_ops = {.start = call_start, .cancel = call_cancel};
@@ -173,7 +173,7 @@ void http_call_ended(struct http_call *call, CURLcode result)
 		stats->answered++;
 		stats->failed += outcome.status != STATUS_OK;
 	}
-	finish(call, outcome);
+	finish(call, result, outcome);
 }
 
 /* ---- an ask */

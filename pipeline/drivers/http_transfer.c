@@ -188,6 +188,7 @@ static bool set_up(struct http_call *call, CURL *easy, uint64_t budget_ms)
 		(void)curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)body.size);
 		(void)curl_easy_setopt(easy, CURLOPT_POSTFIELDS, body.data ? body.data : "");
 	}
+	http_lookup_watch(&call->source->lookups, &call->lookup, easy);
 	http_sockets_watch(&call->source->sockets, &call->opening, easy);
 	(void)curl_easy_setopt(easy, CURLOPT_WRITEDATA, call);
 	(void)curl_easy_setopt(easy, CURLOPT_HEADERDATA, call);
@@ -208,8 +209,9 @@ int http_transfer_start(struct http_call *call, uint64_t budget_ms)
 	return -ENOMEM;
 }
 
-void http_transfer_end(struct http_call *call)
+void http_transfer_end(struct http_call *call, CURLcode result)
 {
+	http_lookup_end(&call->lookup, call->transfer.easy, result);
 	long connected = 0;
 	(void)curl_easy_getinfo(call->transfer.easy, CURLINFO_NUM_CONNECTS, &connected);
 	call->source->source.stats.connected += (uint64_t)connected;
@@ -222,6 +224,7 @@ int http_probe_start(struct http_source *hs)
 	if (!easy)
 		return -ENOMEM;
 	transfer_init(&hs->probe, easy);
+	http_lookup_watch(&hs->lookups, &hs->probe_lookup, easy);
 	(void)curl_easy_setopt(easy, CURLOPT_CONNECT_ONLY, 1L);
 	if (curl_easy_setopt(easy, CURLOPT_URL, hs->origin) == CURLE_OK &&
 			transfers_start(&hs->transfers, &hs->probe) == 0) {
@@ -232,8 +235,9 @@ int http_probe_start(struct http_source *hs)
 	return -ENOMEM;
 }
 
-void http_probe_end(struct http_source *hs)
+void http_probe_end(struct http_source *hs, CURLcode result)
 {
+	http_lookup_end(&hs->probe_lookup, hs->probe.easy, result);
 	hs->probing = false;
 	curl_easy_cleanup(hs->probe.easy);
 }

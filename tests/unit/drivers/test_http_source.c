@@ -452,6 +452,49 @@ static void test_a_name_that_takes_long_to_resolve(void **state)
 	(void)sem_post(&resolve);
 }
 
+static struct ask *ask_and_cancel(struct fixture *f, struct source *source)
+{
+	struct scope scope;
+	scope_init(&scope, &f->scope, &f->parent, SCOPE_FOREVER, TIMEOUT);
+	struct ask *ask = start(f, source, &scope, PENDING);
+	while (sem_trywait(&resolving) != 0)
+		turn(f, 1000);
+	loop_enter(&f->loop);
+	scope_cancel(&scope, ASKED);
+	scope_close(&scope);
+	loop_leave(&f->loop);
+	while (ask->frame.state != FRAME_ENDED)
+		turn(f, FAILED_US);
+	return ask;
+}
+
+/* As many as there are connections may be left behind; then none is begun. */
+static void test_names_that_take_long_make_no_end_of_threads(void **state)
+{
+	struct fixture *f = *state;
+	struct diag diag;
+	diag_init(&diag, &f->arena);
+	struct resource *slow = create(f, "http://slow.example/", &diag);
+	assert_non_null(slow);
+	open_source(slow);
+	f->host = "slow.example";
+	while (sem_trywait(&resolving) != 0) /* its probe */
+		turn(f, 1000);
+	for (int i = 0; i < 2; i++)
+		assert_int_equal(ask_and_cancel(f, slow->source)->frame.outcome.status,
+				STATUS_CANCELLED);
+	struct ask *ask = start(f, slow->source, &f->scope, PENDING);
+	run_until_ended(f, 1);
+	assert_int_equal(ask->frame.outcome.status, STATUS_UNAVAILABLE);
+	assert_true(text_equal(
+			ask->frame.outcome.fault->message, TEXT("its name does not resolve")));
+	assert_int_equal(sem_trywait(&resolving), -1);
+	assert_true(http_driver.close(slow, loop_now()));
+	http_driver.free(slow);
+	for (int i = 0; i < 3; i++)
+		(void)sem_post(&resolve);
+}
+
 static void test_a_socket_that_cannot_be_watched(void **state)
 {
 	struct fixture *f = *state;
@@ -557,6 +600,7 @@ int main(void)
 			TEST(test_asked_and_asked_again),
 			TEST(test_two_connections_with_one_port),
 			TEST(test_a_name_that_takes_long_to_resolve),
+			TEST(test_names_that_take_long_make_no_end_of_threads),
 			TEST(test_a_socket_that_cannot_be_watched),
 			TEST(test_memory_that_is_out),
 	};
