@@ -192,7 +192,17 @@ static void give_up(struct build *build)
 			missing->trouble ? missing->trouble : "", missing->trouble ? ")" : "");
 }
 
-/* What can never be opened ends a load; of what serves it is only said. */
+static void tell_failed(struct daemon *daemon, const struct diag *diag)
+{
+	for (const struct diag_item *item = diag->first; item; item = item->next) {
+		struct log_field fields[] = {
+				{"error", words_of(diag->arena, item)}, {NULL, {NULL, 0}}};
+		log_write(&daemon->log, LOG_LEVEL_WARNING, "a resource cannot be opened", fields);
+		feed_daemon(daemon->feed, "open_failed", fields);
+	}
+}
+
+/* What can't be opened ends a load; of what serves it is only said. */
 static void on_error(struct daemon *daemon, struct diag *diag)
 {
 	if (daemon->next)
@@ -200,7 +210,7 @@ static void on_error(struct daemon *daemon, struct diag *diag)
 	else if (!daemon->ready)
 		fail_start(daemon, diag);
 	else
-		diag_print(diag, stderr);
+		tell_failed(daemon, diag);
 }
 
 /* All that is required is there. */
@@ -220,7 +230,7 @@ static void try(void *user)
 {
 	struct daemon *daemon = user;
 	struct build *build = daemon->next ? daemon->next : daemon->current;
-	bool beside = daemon->next != NULL, loading = beside || !daemon->ready;
+	bool loading = daemon->next || !daemon->ready;
 	uint64_t waited = daemon->async.now - daemon->load_began;
 	struct arena arena;
 	struct diag diag;
@@ -235,10 +245,8 @@ static void try(void *user)
 		give_up(build);
 		on_error(daemon, &build->diag);
 	}
-	bool hopeless = diag.errors > 0 && !beside;
 	loading = daemon->next || !daemon->ready;
-	if (daemon->code != 0 || hopeless ||
-			(!loading && !resources_to_open(&daemon->current->resources))) {
+	if (daemon->code != 0 || (!loading && !resources_to_open(&daemon->current->resources))) {
 		stop_trying(daemon);
 	} else if (!retry_later(daemon)) {
 		diag_error(&diag, (struct place){0}, "out of memory or descriptors");

@@ -2,7 +2,8 @@
 /*
  * Whether a resource goes on is told from what the two configurations say of it. Sources and
  * databases have the limits on bodies built in (a socket's, and what workers read), so with other
- * limits they are others; a cache goes on whatever is said, as its driver can adapt it.
+ * limits they are others; a cache goes on whatever is said, as its driver can adapt it. A database
+ * may have reasons of its own not to go on.
  */
 #include "daemon/resources.h"
 
@@ -64,8 +65,10 @@ static struct holding *shared(const struct build *build, const struct build *bef
 	if (driver->adapt)
 		return holding;
 	const struct option_map *map = written(&before->config, driver->kind);
-	bool same = option_value_equal(option_find(map, value->name), value);
-	return same && same_limits(build, before) ? holding : NULL;
+	bool same = option_value_equal(option_find(map, value->name), value) &&
+		    same_limits(build, before);
+	bool lasts = same && (!driver->lasts || driver->lasts(holding->resource));
+	return lasts ? holding : NULL;
 }
 
 static void on_breaker(void *user, const struct source *source)
@@ -158,20 +161,26 @@ struct resource *resources_find(
 	return NULL;
 }
 
+static void open_one(struct resource *resource, struct diag *diag)
+{
+	size_t errors = diag->errors;
+	if (!resource->driver->open || resource->failed || (resource->ready && !resource->behind))
+		return;
+	resource->driver->open(resource, diag);
+	resource->failed = !resource->ready && diag->errors > errors;
+}
+
 void resources_open(struct resources *resources, struct diag *diag)
 {
-	for (size_t i = 0; i < resources->count; i++) {
-		struct resource *resource = resources->all[i]->resource;
-		if ((!resource->ready || resource->behind) && resource->driver->open)
-			resource->driver->open(resource, diag);
-	}
+	for (size_t i = 0; i < resources->count; i++)
+		open_one(resources->all[i]->resource, diag);
 }
 
 bool resources_to_open(const struct resources *resources)
 {
 	for (size_t i = 0; i < resources->count; i++) {
 		const struct resource *resource = resources->all[i]->resource;
-		if (resource->database && !resource->ready)
+		if (resource->database && !resource->ready && !resource->failed)
 			return true;
 	}
 	return false;

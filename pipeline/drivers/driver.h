@@ -42,6 +42,8 @@ struct resource {
 	bool ready;  /* opened, every query prepared; a source: has answered $ping, was connected */
 	bool behind; /* a database that is ready, of which queries were named since that have not
 			been prepared: to be opened again */
+	bool failed; /* it cannot be opened as things are, and so is not opened again: it may yet
+			become ready by itself */
 	const char *trouble; /* why it is not ready, where that is known; else NULL */
 	struct cache *cache;
 	struct database *database;
@@ -64,6 +66,9 @@ struct driver {
 	 * ready prepares what it is `behind` with, and does nothing else. May be NULL.
 	 */
 	void (*open)(struct resource *resource, struct diag *diag);
+	/* Whether the next configuration may hold it too, where it says the same of it. NULL: yes.
+	 */
+	bool (*lasts)(struct resource *resource);
 	/* Takes other options over while it is in use: they are said, and not checked here. NULL:
 	 * it can't, and one with other options is another resource. */
 	void (*adapt)(struct resource *resource, const struct option_map *options);

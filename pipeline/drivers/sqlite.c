@@ -178,6 +178,7 @@ static void query_free(struct query *query)
 {
 	link_remove(&query->link);
 	update_behind(query->sqlite);
+	sqlite_look_later(query->sqlite);
 	free(query);
 }
 
@@ -272,7 +273,7 @@ static enum sqlite_open open_connections(struct sqlite *sqlite, struct diag *dia
 	}
 	enum sqlite_open result = OPEN_DONE;
 	for (uint32_t i = 0; i < count && result == OPEN_DONE; i++)
-		result = sqlite_connection_open(&sqlite->connections[i], sqlite, diag);
+		result = sqlite_connection_open(&sqlite->connections[i], sqlite, QUERIES_ALL, diag);
 	return result;
 }
 
@@ -300,6 +301,7 @@ static void tell_locked(struct sqlite *sqlite)
 				{"database", text_of(sqlite->resource.name)},
 				{"file", text_of(sqlite->path)});
 	sqlite->told_locked = true;
+	sqlite->resource.trouble = "it is locked";
 }
 
 static void note_proven(struct sqlite *sqlite)
@@ -307,26 +309,47 @@ static void note_proven(struct sqlite *sqlite)
 	for (struct link *at = sqlite->queries.next; at != &sqlite->queries; at = at->next)
 		query_of(at)->proven = true;
 	sqlite->told_locked = false;
+	sqlite->resource.trouble = NULL;
 	update_behind(sqlite);
 }
 
-static enum sqlite_open open_all(struct sqlite *sqlite, struct diag *diag)
+enum sqlite_open sqlite_open_all(struct sqlite *sqlite, struct diag *diag)
 {
 	enum sqlite_open opened = open_connections(sqlite, diag);
-	sqlite->resource.ready = opened == OPEN_DONE && start_workers(sqlite, diag);
-	if (!sqlite->resource.ready) {
-		sqlite_unwatch(sqlite);
+	if (opened == OPEN_DONE && !start_workers(sqlite, diag))
+		opened = OPEN_FAILED;
+	sqlite->resource.ready = opened == OPEN_DONE;
+	if (opened == OPEN_DONE)
+		note_proven(sqlite);
+	else
 		close_connections(sqlite);
-	}
 	return opened;
 }
 
-/* The connections are their workers', so what was named since is tried on one more. */
-enum sqlite_open sqlite_prove(struct sqlite *sqlite, struct diag *diag)
+/* The connections are their workers', so it takes one more. */
+enum sqlite_open sqlite_prove(struct sqlite *sqlite, enum sqlite_queries which, struct diag *diag)
 {
 	struct sqlite_connection connection = {0};
-	enum sqlite_open opened = sqlite_connection_open(&connection, sqlite, diag);
+	enum sqlite_open opened = sqlite_connection_open(&connection, sqlite, which, diag);
 	sqlite_connection_close(&connection);
+	return opened;
+}
+
+/*
+ * What was named since it was opened. The queries before are not tried again: the schema may have
+ * been changed under them, which is for those who still ask them. Where the file was replaced after
+ * the load had begun, and what runs cannot do with the new one, nothing can be tried on the old one
+ * any more: the next load has the new one.
+ */
+static enum sqlite_open prove_new(struct sqlite *sqlite, struct diag *diag)
+{
+	if (!sqlite_look(sqlite)) {
+		sqlite->resource.trouble = "its file has just been replaced";
+		return OPEN_LATER;
+	}
+	enum sqlite_open opened = sqlite_prove(sqlite, QUERIES_NEW, diag);
+	if (opened == OPEN_DONE)
+		note_proven(sqlite);
 	return opened;
 }
 
@@ -336,11 +359,19 @@ static void open_database(struct resource *resource, struct diag *diag)
 	if (resource->ready && !resource->behind)
 		return;
 	enum sqlite_open opened =
-			resource->ready ? sqlite_prove(sqlite, diag) : open_all(sqlite, diag);
-	if (opened == OPEN_DONE)
-		note_proven(sqlite);
-	else if (opened == OPEN_LOCKED)
+			resource->ready ? prove_new(sqlite, diag) : sqlite_open_all(sqlite, diag);
+	if (opened == OPEN_LOCKED)
 		tell_locked(sqlite);
+}
+
+/*
+ * What the next configuration asks may be what only another file can answer, that stands at the
+ * path already and that this one can't do with. That is then opened for the next, while what runs
+ * goes on with the old one; and what could not be opened at all is opened anew.
+ */
+static bool lasts(struct resource *resource)
+{
+	return resource->ready && sqlite_look(container_of(resource, struct sqlite, resource));
 }
 
 static bool close_database(struct resource *resource, uint64_t until)
@@ -372,6 +403,7 @@ const struct driver sqlite_driver = {
 		.options = options,
 		.create = create,
 		.open = open_database,
+		.lasts = lasts,
 		.close = close_database,
 		.free = free_database,
 };

@@ -55,6 +55,7 @@ struct sqlite {
 	struct sqlite_connection *connections; /* as many as the database has; NULL: not open */
 	struct workers *workers;
 	bool told_locked;
+	bool told_unwatched;
 	_Atomic uint32_t running; /* statements, at this moment */
 	struct file_watch *watch;
 	sd_event_source *retry;	    /* to look at a file again that another has locked */
@@ -112,16 +113,24 @@ struct sqlite_connection {
 	struct buffer out;	/* the row that is being written */
 };
 
-/* OPEN_LOCKED: another holds it now, and later it may go well. OPEN_FAILED: diag says why. */
-enum sqlite_open { OPEN_DONE, OPEN_LOCKED, OPEN_FAILED };
+/* OPEN_LOCKED: another holds it now, and later it may go well. OPEN_LATER: the same, for another
+ * reason. OPEN_FAILED: diag says why. */
+enum sqlite_open { OPEN_DONE, OPEN_LOCKED, OPEN_LATER, OPEN_FAILED };
 
-/* Opens a connection, which is zeroed, and prepares all queries. To be closed even if it fails. */
-enum sqlite_open sqlite_connection_open(
-		struct sqlite_connection *connection, struct sqlite *sqlite, struct diag *diag);
+/* The queries of those that count: all, or what was named since the database was opened. */
+enum sqlite_queries { QUERIES_ALL, QUERIES_NEW };
 
-/* Whether the file at the path can be used: opens a connection of the loop's and prepares all
- * queries on it. */
-enum sqlite_open sqlite_prove(struct sqlite *sqlite, struct diag *diag);
+/* Opens a connection, which is zeroed, and prepares these queries. To be closed even if it fails.
+ */
+enum sqlite_open sqlite_connection_open(struct sqlite_connection *connection, struct sqlite *sqlite,
+		enum sqlite_queries which, struct diag *diag);
+
+/* Whether the file at the path can be used for these: opens a connection of the loop's and prepares
+ * them on it. */
+enum sqlite_open sqlite_prove(struct sqlite *sqlite, enum sqlite_queries which, struct diag *diag);
+
+/* Opens all connections and starts the workers. The resource is ready then, or nothing is open. */
+enum sqlite_open sqlite_open_all(struct sqlite *sqlite, struct diag *diag);
 
 /* Safe twice, and on a zeroed one. */
 void sqlite_connection_close(struct sqlite_connection *connection);
@@ -162,10 +171,17 @@ enum sqlite_row { ROW_DONE, ROW_TOO_LARGE, ROW_NO_MEMORY, ROW_VALUE };
 enum sqlite_row sqlite_row_append(struct buffer *out, const struct sqlite_statement *statement,
 		const struct json_limits *limits, int *ret_column, const char **ret_message);
 
-/* sqlite_replace.c: from before the first connection is opened until the last is closed. False when
- * memory is out. */
+/* sqlite_replace.c: from before the first connection is opened until the database is closed. Each
+ * time it is opened: false when memory is out. */
 bool sqlite_watch(struct sqlite *sqlite);
 void sqlite_unwatch(struct sqlite *sqlite);
+
+/* Looks at what stands at the path, and takes it if it will do. False: it is another file than that
+ * which is open. */
+bool sqlite_look(struct sqlite *sqlite);
+
+/* A query is gone: a file that was refused may do without it. */
+void sqlite_look_later(struct sqlite *sqlite);
 
 /* False: there is none. */
 bool sqlite_file_read(const char *path, struct sqlite_file *ret);

@@ -234,8 +234,8 @@ static enum sqlite_open prepare_query(
 	return result;
 }
 
-enum sqlite_open sqlite_connection_open(
-		struct sqlite_connection *connection, struct sqlite *sqlite, struct diag *diag)
+enum sqlite_open sqlite_connection_open(struct sqlite_connection *connection, struct sqlite *sqlite,
+		enum sqlite_queries which, struct diag *diag)
 {
 	connection->sqlite = sqlite;
 	connection->files = atomic_load(&sqlite->files);
@@ -247,6 +247,8 @@ enum sqlite_open sqlite_connection_open(
 	for (struct link *at = sqlite->queries.next;
 			at != &sqlite->queries && result != OPEN_LOCKED; at = at->next) {
 		struct query *query = container_of(at, struct query, link);
+		if (which == QUERIES_NEW && query->proven)
+			continue;
 		enum sqlite_open one = prepare_query(connection, query, diag);
 		if (one != OPEN_DONE)
 			result = one;

@@ -4,7 +4,9 @@
  * new catalog should be. It is tried on a connection of the loop's with every query, and only if
  * all can be prepared it is taken: each worker then opens it before its next job, and what runs
  * ends on the old one. Otherwise the old one stays open, and it is looked at again when something
- * happens to the path, or, where another process holds the new file's lock, a little later.
+ * happens to the path, or, where another process holds the new file's lock or a query is gone that
+ * it may have been refused for, a little later. A file that could not be opened when its turn came
+ * is tried again when something happens to the path, too.
  *
  * Files are told apart by device and inode. A worker that finds yet another one at the path stays
  * with what it has, until that one was tried.
@@ -17,8 +19,8 @@
 #include "pipeline/drivers/sqlite.h"
 #include "pipeline/loop/file_watch.h"
 
-/* Who lets go of a lock tells nobody. */
-#define LOCK_RETRY_NS 100000000U
+/* Who lets go of a lock tells nobody; and where queries end, many do. */
+#define RETRY_NS 100000000U
 
 bool sqlite_file_read(const char *path, struct sqlite_file *ret)
 {
@@ -58,6 +60,7 @@ static void take(struct sqlite *sqlite, const struct sqlite_file *file)
 	sqlite->file = *file;
 	pthread_mutex_unlock(&sqlite->lock);
 	atomic_fetch_add(&sqlite->files, 1);
+	sqlite->refused = (struct sqlite_file){0};
 	sqlite->database.replaced++;
 	log_line(sqlite->context->log, LOG_LEVEL_NOTICE, "a replaced database is used",
 			{"database", text_of(sqlite->resource.name)},
@@ -72,20 +75,31 @@ static void refuse(struct sqlite *sqlite, const struct sqlite_file *file, const 
 		return;
 	sqlite->refused = *file;
 	log_line(sqlite->context->log, LOG_LEVEL_WARNING,
-			"a replaced database cannot be used, and the one before stays open",
+			sqlite->resource.ready ? "a replaced database cannot be used, and the one "
+						 "before stays open"
+					       : "a replaced database cannot be used either",
 			{"database", text_of(sqlite->resource.name)},
 			{"file", text_of(sqlite->path)},
 			{"error", text_of(diag->first ? diag->first->message : "out of memory")});
 	tell(sqlite, "database_refused", "the file that now stands at its path cannot be used");
 }
 
-static void look(void *user);
+static void on_look(void *user)
+{
+	(void)sqlite_look(user);
+}
 
 static void look_again_later(struct sqlite *sqlite)
 {
 	if (sqlite->retry == NULL)
-		(void)loop_every(sqlite->context->loop, LOCK_RETRY_NS, LOOP_PRIORITY_ANSWERS, look,
+		(void)loop_every(sqlite->context->loop, RETRY_NS, LOOP_PRIORITY_ANSWERS, on_look,
 				sqlite, &sqlite->retry);
+}
+
+void sqlite_look_later(struct sqlite *sqlite)
+{
+	if (sqlite->resource.ready && sqlite->refused.inode != 0)
+		look_again_later(sqlite);
 }
 
 /* What was found in a file is only of that file if it still stands there. */
@@ -96,7 +110,7 @@ static void try_file(struct sqlite *sqlite, const struct sqlite_file *file)
 	struct sqlite_file after;
 	arena_init(&arena, NULL);
 	diag_init(&diag, &arena);
-	enum sqlite_open opened = sqlite_prove(sqlite, &diag);
+	enum sqlite_open opened = sqlite_prove(sqlite, QUERIES_ALL, &diag);
 	bool stayed = sqlite_file_read(sqlite->path, &after) && same_file(file, &after);
 	if (stayed && opened == OPEN_DONE)
 		take(sqlite, file);
@@ -107,21 +121,43 @@ static void try_file(struct sqlite *sqlite, const struct sqlite_file *file)
 	arena_deinit(&arena);
 }
 
-static void look(void *user)
+/* Whether what stands at the path now can be opened, where what stood there could not. */
+static void open_after_all(struct sqlite *sqlite)
 {
-	struct sqlite *sqlite = user;
+	struct arena arena;
+	struct diag diag;
+	arena_init(&arena, NULL);
+	diag_init(&diag, &arena);
+	enum sqlite_open opened = sqlite_open_all(sqlite, &diag);
+	sqlite->resource.failed = opened != OPEN_DONE;
+	if (opened == OPEN_DONE)
+		tell(sqlite, "database_ready", "opened");
+	else if (opened == OPEN_FAILED)
+		refuse(sqlite, &sqlite->file, &diag);
+	else
+		look_again_later(sqlite);
+	arena_deinit(&arena);
+}
+
+bool sqlite_look(struct sqlite *sqlite)
+{
 	struct sqlite_file file;
 	sqlite->retry = sd_event_source_disable_unref(sqlite->retry);
-	if (sqlite->resource.ready && sqlite_file_read(sqlite->path, &file) &&
-			!same_file(&file, &sqlite->file))
+	if (!sqlite_file_read(sqlite->path, &file))
+		return true;
+	if (sqlite->resource.failed)
+		open_after_all(sqlite);
+	else if (sqlite->resource.ready && !same_file(&file, &sqlite->file))
 		try_file(sqlite, &file);
+	return same_file(&file, &sqlite->file);
 }
 
 /* Of a directory that is not there the opening complains. */
 static void tell_unwatched(struct sqlite *sqlite, int error)
 {
-	if (error == -ENOENT || error == -ENOTDIR)
+	if (error == -ENOENT || error == -ENOTDIR || sqlite->told_unwatched)
 		return;
+	sqlite->told_unwatched = true;
 	log_line(sqlite->context->log, LOG_LEVEL_WARNING,
 			"it will not be noticed when this database is replaced",
 			{"database", text_of(sqlite->resource.name)},
@@ -131,10 +167,12 @@ static void tell_unwatched(struct sqlite *sqlite, int error)
 bool sqlite_watch(struct sqlite *sqlite)
 {
 	int error = 0;
-	sqlite->watch = file_watch_new(sqlite->context->loop, sqlite->path, look, sqlite, &error);
+	if (sqlite->watch == NULL)
+		sqlite->watch = file_watch_new(
+				sqlite->context->loop, sqlite->path, on_look, sqlite, &error);
 	/* Whatever is put there from here on is noticed. */
 	(void)sqlite_file_read(sqlite->path, &sqlite->file);
-	if (sqlite->watch == NULL && error != -ENOMEM)
+	if (error != 0 && error != -ENOMEM)
 		tell_unwatched(sqlite, error);
 	return error != -ENOMEM;
 }

@@ -1,6 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
 """A database that fails in the ways that databases do."""
+import signal
 import sys
 
 from catalog import Catalog
@@ -85,6 +86,40 @@ def test_one_that_is_not_required_comes_later(stack):
     equal(client.call("product", {"sku": "s1"}).status, "UNAVAILABLE")
     catalog.unlock()
     feed.stats(lambda stats: stats["databases"]["catalog"]["ready"])
+    check_serves(client)
+
+
+def found_wrong_later(stack):
+    """A daemon that finds, when its file can be read at last, that it asks for another table than there is."""
+    text = CONFIG.replace("connections: 2", "connections: 2, required: false").replace("FROM product", "FROM item")
+    directory = folder(stack)
+    catalog = Catalog(stack, directory / "catalog.db")
+    catalog.lock()
+    daemon = Sluiced(stack, SLUICED, text, directory)
+    client, feed = Client(stack, daemon), Feed(stack, daemon, "daemon.")
+    catalog.unlock()
+    wrong = "the query cannot be prepared: no such table: item"
+    equal(wrong in feed.wait_for("daemon.open_failed")["error"], True)
+    equal(wrong in daemon.log.wait_for('msg="a resource cannot be opened"'), True)
+    equal(client.call("product", {"sku": "s1"}).status, "UNAVAILABLE")
+    return daemon, client, feed
+
+
+def test_one_that_was_wrong_is_mended_by_another_file(stack):
+    daemon, client, feed = found_wrong_later(stack)
+    new = Catalog(stack, daemon.directory / "new.db")
+    new.rename("product", "item")
+    new.connection.close()
+    (daemon.directory / "new.db").rename(daemon.directory / "catalog.db")
+    equal(feed.wait_for("daemon.database_ready")["name"], "catalog")
+    check_serves(client)
+
+
+def test_one_that_was_wrong_is_mended_by_a_reload(stack):
+    daemon, client, feed = found_wrong_later(stack)
+    (daemon.directory / "sluice.yaml").write_text(DOORS + CONFIG)
+    daemon.signal(signal.SIGHUP)
+    feed.wait_for("daemon.reloaded")
     check_serves(client)
 
 
@@ -255,8 +290,9 @@ def test_a_file_that_is_replaced_by_another_kind(stack):
 
 
 tap.run([
-    test_a_missing_file, test_one_that_is_not_required_comes_later, test_a_file_that_is_no_database,
-    test_queries_that_do_not_prepare, test_locked_at_run_time,
+    test_a_missing_file, test_one_that_is_not_required_comes_later,
+    test_one_that_was_wrong_is_mended_by_another_file, test_one_that_was_wrong_is_mended_by_a_reload,
+    test_a_file_that_is_no_database, test_queries_that_do_not_prepare, test_locked_at_run_time,
     test_a_table_that_goes_and_comes_back, test_columns_that_change, test_values_that_are_no_json,
     test_values_are_bound_and_never_spliced, test_a_hanging_database_is_no_outage_of_the_cache,
     test_a_retry_outlives_a_lock, test_a_file_that_is_replaced, test_a_file_that_is_replaced_by_another_kind,

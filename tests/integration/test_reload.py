@@ -196,6 +196,58 @@ def test_a_database_ends_with_its_last_lookup(stack):
     equal(other.call("product", {"sku": "s1"}).status, "UNIMPLEMENTED")
 
 
+def put_in_place(stack, daemon, *statements):
+    """Another catalog, made and changed beside the old one, takes its place."""
+    new = Catalog(stack, daemon.directory / "new.db")
+    for statement in statements:
+        new.connection.execute(statement)
+    new.connection.close()
+    (daemon.directory / "new.db").rename(daemon.directory / "catalog.db")
+
+
+def test_a_catalog_with_another_schema(stack):
+    """The file first, and then the queries for it: the old one stays for those who still ask it."""
+    catalog, daemon = prepared(stack)
+    client, other = Client(stack, daemon), Client(stack, daemon)
+    feed = Feed(stack, daemon, "daemon.")
+    catalog.lock()
+    client.ask("product", "old", {"sku": "s1"}, budget=30000)
+    feed.stats(lambda stats: stats["in_flight"] == 1)
+    put_in_place(stack, daemon, "ALTER TABLE product RENAME TO item", "UPDATE item SET name = 'new'")
+    feed.wait_for("daemon.database_refused")
+    refused(daemon, CONFIG, "sluice.yaml:16:46: the query cannot be prepared: no such table: product")
+    equal(reload(daemon, CONFIG.replace("FROM product", "FROM item")), "serving generation 2")
+    equal(other.call("product", {"sku": "s2"}).body, {"name": "new"})
+    catalog.unlock()
+    equal(client.hear().body, {"name": "product 1"})
+    feed.stats(lambda stats: stats["generations"] == 1)
+    for n in range(3, 6):
+        equal(other.call("product", {"sku": f"s{n}"}).body, {"name": "new"})
+
+
+def test_a_schema_that_is_changed_in_place(stack):
+    catalog, daemon = prepared(stack)
+    catalog.rename("product", "item")
+    equal(reload(daemon, CONFIG.replace("FROM product", "FROM item")), "serving generation 2")
+    equal(Client(stack, daemon).call("product", {"sku": "s1"}).body, {"name": "product 1"})
+
+
+def test_a_file_that_only_an_old_generation_has_no_use_for(stack):
+    quotes = Quotes(stack, QUOTES, "--hang", "1")
+    text = CONFIG + QUOTE + SOURCE % (quotes.endpoint, ", required: true")
+    _, daemon = prepared(stack, CONFIG + PRICE + QUOTE + SOURCE % (quotes.endpoint, ", required: true"))
+    feed = Feed(stack, daemon, "daemon.")
+    client = Client(stack, daemon)
+    client.ask("quote", "old", {"symbol": "AAPL"}, budget=30000)
+    feed.stats(lambda stats: stats["in_flight"] == 1)
+    equal(reload(daemon, text), "serving generation 2")
+    put_in_place(stack, daemon, "UPDATE product SET name = 'new'", "ALTER TABLE product DROP COLUMN price")
+    feed.wait_for("daemon.database_refused")
+    client.cancel("old")
+    feed.wait_for("daemon.database_replaced")
+    equal(Client(stack, daemon).call("product", {"sku": "s1"}).body, {"name": "new"})
+
+
 def test_a_required_source_that_does_not_come(stack):
     _, daemon = prepared(stack)
     refused(daemon, "start_timeout: 300ms\n" + CONFIG + QUOTE + SOURCE % ("ipc://nobody", ", required: true"),
@@ -284,6 +336,7 @@ def test_what_nobody_holds_is_closed(stack):
 tap.run([
     test_a_receipt, test_a_refusal_changes_nothing, test_what_needs_a_restart, test_what_runs_ends_in_its_generation,
     test_a_generation_lives_as_long_as_its_requests, test_a_database_ends_with_its_last_lookup,
-    test_a_required_source_that_does_not_come, test_one_that_comes_while_another_is_loaded,
+    test_a_catalog_with_another_schema, test_a_schema_that_is_changed_in_place,
+    test_a_file_that_only_an_old_generation_has_no_use_for, test_a_required_source_that_does_not_come, test_one_that_comes_while_another_is_loaded,
     test_a_stop_while_one_is_loaded, test_nothing_is_lost_under_load, test_what_nobody_holds_is_closed,
 ])
