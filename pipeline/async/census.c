@@ -4,6 +4,6 @@
  */
 #include "pipeline/async/census.h"
 
-#ifndef NDEBUG
+#ifdef SLUICE_COUNTED
 _Thread_local unsigned long census_counts[CENSUS_EVENTS][CENSUS_REASONS];
 #endif

@@ -20,7 +20,7 @@ enum census {
 
 #define CENSUS_REASONS (DRAIN + 1)
 
-#ifndef NDEBUG
+#ifdef SLUICE_COUNTED
 extern _Thread_local unsigned long census_counts[CENSUS_EVENTS][CENSUS_REASONS];
 #define census_add(event, reason) ((void)census_counts[event][reason]++)
 #else

@@ -5,7 +5,7 @@
  */
 #include "pipeline/base/live.h"
 
-#ifndef NDEBUG
+#ifdef SLUICE_COUNTED
 
 #include <stdio.h>
 

@@ -18,13 +18,14 @@ enum live {
 	LIVE_KINDS
 };
 
-#ifndef NDEBUG
+#ifdef SLUICE_COUNTED
 extern _Thread_local long live_counts[LIVE_KINDS];
 #define live_add(kind, n) ((void)(live_counts[kind] += (n)))
 #else
 #define live_add(kind, n) ((void)0)
 #endif
 
-/* Prints each count that isn't zero to stderr and returns how many there are; 0 in release builds.
+/* Prints each count that isn't zero to stderr and returns how many there are; 0 where nothing is
+ * counted.
  */
 int live_report(void);

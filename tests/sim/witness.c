@@ -55,7 +55,7 @@ void witness_complain(struct witness *witness, const char *format, ...)
 
 void witness_begin(struct witness *witness)
 {
-#ifndef NDEBUG
+#ifdef SLUICE_COUNTED
 	memcpy(witness->live_at_first, live_counts, sizeof(live_counts));
 #endif
 	witness->generation = 1;

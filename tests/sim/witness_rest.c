@@ -8,7 +8,7 @@
 
 #include "pipeline/base/live.h"
 
-#ifndef NDEBUG
+#ifdef SLUICE_COUNTED
 /* What may be alive while nothing goes on: what the configuration has made, and cached values. */
 static void check_live(struct witness *witness)
 {

@@ -8,7 +8,7 @@
 
 #include <cmocka.h>
 
-#ifdef NDEBUG
+#ifndef SLUICE_COUNTED
 #define COUNTED 0
 #else
 #define COUNTED 1
