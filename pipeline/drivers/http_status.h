@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /*
- * What an HTTP status means here: docs/stages.md has the table for users.
+ * What an HTTP status means here: docs/resources.md has the table for users.
  */
 #include <stdbool.h>
 

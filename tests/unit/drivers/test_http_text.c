@@ -144,7 +144,7 @@ static void test_values_of_headers(void **state)
 			"a header is too long with these values");
 }
 
-/* Every code, and what docs/sources.md says of it. */
+/* Every code, and what docs/resources.md says of it. */
 static enum status documented(long code)
 {
 	switch (code) {
