@@ -242,12 +242,13 @@ static const struct cache_ops ops = {.get = get,
 		.free = memory_cache_free,
 		.begin_read = begin_read};
 
-void memory_cache_resize(struct cache *cache, size_t bytes_max)
+bool memory_cache_resize(struct cache *cache, size_t bytes_max)
 {
 	struct memory_cache *c = self(cache);
-	cache_queues_resize(&c->queues, bytes_max);
-	cache->stats.bytes_max = bytes_max;
+	bool done = cache_queues_resize(&c->queues, bytes_max);
+	cache->stats.bytes_max = c->queues.account.max;
 	cache->stats.bytes = c->queues.account.used;
+	return done;
 }
 
 struct cache *memory_cache_new(

@@ -25,5 +25,8 @@ struct random;
 struct cache *memory_cache_new(
 		const char *name, size_t bytes_max, struct account *readers, struct random *random);
 
-/* Another bound from here on: with a lower one, what is over it is evicted at once. */
-void memory_cache_resize(struct cache *cache, size_t bytes_max);
+/*
+ * Does a bounded part of going to another bound: what is over a lower one is evicted. False: it is
+ * not reached, and the bound is what has been reached so far. To be called again, in another turn.
+ */
+bool memory_cache_resize(struct cache *cache, size_t bytes_max);

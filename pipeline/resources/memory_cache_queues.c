@@ -242,15 +242,18 @@ void cache_queues_deinit(struct cache_queues *q)
 	assert(q->account.used == 0);
 }
 
-void cache_queues_resize(struct cache_queues *q, size_t bytes_max)
+bool cache_queues_resize(struct cache_queues *q, size_t bytes_max)
 {
-	q->account.max = bytes_max;
-	q->small_max = bytes_max / SMALL_SHARE;
-	while (q->account.used > bytes_max && evict_step(q, false))
-		continue;
-	if (q->account.used > bytes_max) {
+	for (unsigned i = 0; q->account.used > bytes_max && i < EVICTIONS_MAX; i++) {
+		if (evict_step(q, false))
+			continue;
 		cache_index_deinit(&q->index);
 		cache_index_init(&q->index, &q->account);
+		break;
 	}
+	/* What is stored between two parts keeps to what has been reached. */
+	q->account.max = q->account.used > bytes_max ? q->account.used : bytes_max;
 	q->account.peak = q->account.used;
+	q->small_max = q->account.max / SMALL_SHARE;
+	return q->account.max == bytes_max;
 }

@@ -35,9 +35,9 @@ void cache_queues_init(struct cache_queues *queues, size_t bytes_max, struct acc
 
 void cache_queues_deinit(struct cache_queues *queues);
 
-/* Another bound from here on. With a lower one what is over it is evicted at once; where the index
- * alone is over it, all is. */
-void cache_queues_resize(struct cache_queues *queues, size_t bytes_max);
+/* A bounded part of going to another bound: see memory_cache_resize(). Where the index alone is
+ * over it, all is evicted. */
+bool cache_queues_resize(struct cache_queues *queues, size_t bytes_max);
 
 /* Whether such a value is kept at all. */
 bool cache_queues_fit(const struct cache_queues *queues, struct text key, const struct blob *value);

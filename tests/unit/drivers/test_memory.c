@@ -91,6 +91,57 @@ static void test_without_a_loop(void **state)
 	end(&test, create(&test, NULL));
 }
 
+static const struct option_map *of_size(uint64_t size)
+{
+	static struct option_value value;
+	static struct option_map map;
+	value = (struct option_value){.name = TEXT("memory"), .number = size};
+	map = (struct option_map){{"sluice.yaml", 4, 8}, &value, 1};
+	return &map;
+}
+
+static void fill(struct cache *cache)
+{
+	struct cache_ages ages = cache_ages_of_ttl(SECOND);
+	for (uint64_t i = 0; i < 20000; i++) {
+		struct text key = {(const char *)&i, sizeof(i)};
+		cache->ops->put(cache, hash_text(&cache->hash_key, key), key, NULL,
+				cache->ops->begin(cache), SECOND, &ages);
+	}
+}
+
+static bool is_small(void *user)
+{
+	const struct cache *cache = user;
+	return cache->stats.bytes_max == 65536;
+}
+
+/* A reload makes it smaller in parts, whoever asks for what meanwhile. */
+static void test_a_large_one_becomes_small(void **state)
+{
+	struct test test = {0};
+	loop_fixture_init(&test.f);
+	struct resource *resource = create(&test, &test.f.loop);
+	struct cache *cache = resource->cache;
+	memory_driver.adapt(resource, of_size(8 << 20));
+	fill(cache);
+	assert_int_equal(cache->stats.entries, 20000);
+	loop_enter(&test.f.loop);
+	memory_driver.adapt(resource, of_size(65536));
+	loop_leave(&test.f.loop);
+	assert_false(is_small(cache));
+	loop_fixture_run_until(&test.f, is_small, cache);
+	assert_true(cache->stats.bytes <= 65536);
+	/* And one that goes on when it is freed. */
+	memory_driver.adapt(resource, of_size(8 << 20));
+	fill(cache);
+	memory_driver.adapt(resource, of_size(65536));
+	assert_int_equal(test.f.async.wheel.armed, 1);
+	end(&test, resource);
+	assert_int_equal(test.f.async.wheel.armed, 0);
+	loop_fixture_deinit(&test.f);
+}
+
 #define TEST(name) cmocka_unit_test_teardown(name, tear_down)
 
 int main(void)
@@ -99,6 +150,7 @@ int main(void)
 			TEST(test_a_cache_that_keeps_values),
 			TEST(test_two_caches_hash_by_keys_of_their_own),
 			TEST(test_without_a_loop),
+			TEST(test_a_large_one_becomes_small),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -592,19 +592,46 @@ static void test_another_bound(void **state)
 	}
 	uint64_t entries = cache->stats.entries, bytes = cache->stats.bytes;
 	assert_int_equal(entries, 1000);
-	memory_cache_resize(cache, 2 * MIB);
+	assert_true(memory_cache_resize(cache, 2 * MIB));
 	assert_int_equal(cache->stats.entries, entries);
 	assert_int_equal(cache->stats.bytes_max, 2 * MIB);
-	memory_cache_resize(cache, bytes / 2);
+	assert_true(memory_cache_resize(cache, bytes / 2));
 	assert_in_range(cache->stats.bytes, bytes / 4, bytes / 2);
 	assert_in_range(cache->stats.entries, 100, 999);
 	assert_true(holds(cache, TEXT("key 999"), 1, TEXT("a value of some bytes")));
-	memory_cache_resize(cache, 100);
+	assert_true(memory_cache_resize(cache, 100));
 	assert_int_equal(cache->stats.entries, 0);
 	assert_true(cache->stats.bytes <= 100);
-	memory_cache_resize(cache, MIB);
+	assert_true(memory_cache_resize(cache, MIB));
 	put(cache, TEXT("again"), TEXT("1"));
 	assert_true(holds(cache, TEXT("again"), 2, TEXT("1")));
+	cache->ops->free(cache);
+}
+
+/* No part of it is long, and what is stored meanwhile keeps to what has been reached. */
+static void test_another_bound_in_parts(void **state)
+{
+	char name[16];
+	struct cache *cache = make(8 * MIB);
+	for (unsigned i = 0; i < 20000; i++) {
+		(void)snprintf(name, sizeof(name), "key %u", i);
+		put(cache, text_of(name), TEXT("a value of some bytes"));
+	}
+	uint64_t before = cache->stats.entries;
+	unsigned parts = 1;
+	assert_int_equal(before, 20000);
+	for (; !memory_cache_resize(cache, MIB); parts++) {
+		assert_in_range(before - cache->stats.entries, 1, 4096 + 100);
+		assert_true(cache->stats.bytes_max > MIB && cache->stats.bytes_max < 8 * MIB);
+		(void)snprintf(name, sizeof(name), "new %u", parts);
+		put(cache, text_of(name), TEXT("1"));
+		assert_true(cache->stats.bytes <= cache->stats.bytes_max);
+		before = cache->stats.entries;
+	}
+	assert_in_range(parts, 3, 10);
+	assert_int_equal(cache->stats.bytes_max, MIB);
+	assert_true(cache->stats.bytes <= MIB);
+	assert_true(holds(cache, TEXT("new 1"), 1, TEXT("1")));
 	cache->ops->free(cache);
 }
 
@@ -635,6 +662,7 @@ int main(void)
 			TEST(test_there_is_room_where_all_was_read),
 			TEST(test_many_keys_of_one_hash),
 			TEST(test_another_bound),
+			TEST(test_another_bound_in_parts),
 			TEST(test_memory_out),
 			TEST(test_memory_out_where_a_value_is_replaced),
 	};
