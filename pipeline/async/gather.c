@@ -41,12 +41,19 @@ static void end(struct gather *gather, struct branch *branch, enum branch_state 
 	scope_close(&branch->scope);
 }
 
+static void set_outcome(struct branch *branch, const struct outcome *outcome)
+{
+	branch->status = outcome->status;
+	branch->fault = outcome->fault;
+}
+
 static void answered(struct gather *gather, struct branch *branch)
 {
-	branch->outcome = branch->frame->outcome;
-	if (branch->outcome.status == STATUS_OK && gather->judge)
-		gather->judge(gather, &branch->outcome);
-	if (branch->outcome.status == STATUS_OK)
+	struct outcome outcome = branch->frame->outcome;
+	if (outcome.status == STATUS_OK && gather->judge)
+		outcome = gather->judge(gather, &branch->frame->outcome);
+	set_outcome(branch, &outcome);
+	if (outcome.status == STATUS_OK)
 		gather->good++;
 	end(gather, branch, BRANCH_ENDED);
 }
@@ -67,7 +74,7 @@ void gather_refuse(struct gather *gather, uint32_t i, struct outcome outcome)
 {
 	struct branch *branch = &gather->branches[i];
 	assert(branch->state == BRANCH_IDLE && outcome.status != STATUS_OK);
-	branch->outcome = outcome;
+	set_outcome(branch, &outcome);
 	branch->state = BRANCH_ENDED;
 	gather->idle--;
 }

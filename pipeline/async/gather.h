@@ -29,16 +29,17 @@ enum branch_state {
 
 struct branch {
 	struct scope scope;
-	struct frame *frame;	/* the work; the caller's memory */
-	struct outcome outcome; /* when ENDED */
-	uint64_t asked;		/* when */
+	struct frame *frame; /* the work; the caller's memory; NULL: it was never asked */
+	uint64_t asked;	     /* when */
 	uint64_t ended;
 	enum branch_state state;
+	enum status status;	   /* ENDED: what it counts as. Only an OK one has a value, */
+	const struct fault *fault; /* and only others a fault */
 };
 
-/* Sees a branch's OK outcome before it counts, and may put another in its place. */
+/* Sees a branch's OK outcome: what it is to count as, which may be itself. */
 struct gather;
-typedef void (*gather_judge_fn)(struct gather *gather, struct outcome *outcome);
+typedef struct outcome (*gather_judge_fn)(struct gather *gather, const struct outcome *outcome);
 
 /* Sees each branch that was asked when it is over, however it ended. */
 typedef void (*gather_ended_fn)(struct gather *gather, const struct branch *branch);
@@ -75,6 +76,17 @@ void gather_start(struct gather *gather, uint32_t i, struct frame *frame);
 
 /* Branch i is not asked: it is ENDED with this outcome, which is not OK. */
 void gather_refuse(struct gather *gather, uint32_t i, struct outcome outcome);
+
+/* Whether a branch gave what is wanted, and what. */
+static inline bool branch_good(const struct branch *branch)
+{
+	return branch->state == BRANCH_ENDED && branch->status == STATUS_OK;
+}
+
+static inline const struct value *branch_value(const struct branch *branch)
+{
+	return &branch->frame->outcome.value;
+}
 
 /* Takes note of a resume of the owner: child is a branch's frame or NULL. True if it was one of
  * this gather's. */

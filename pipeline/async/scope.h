@@ -36,10 +36,10 @@ struct scope {
 	struct timer timer;
 	struct task task; /* to resume the owner, or to call on_idle */
 	uint64_t deadline;
-	unsigned count;	    /* frames that wait or are queued, scopes below that have a count, roots
-			       below */
-	enum reason reason; /* REASON_NONE until it is cancelled */
-	enum reason expiry; /* what its own deadline is: DEADLINE or TIMEOUT */
+	unsigned count; /* frames that wait or are queued, scopes below that have a count, roots
+			   below */
+	enum reason reason : 8; /* REASON_NONE until it is cancelled */
+	enum reason expiry : 8; /* what its own deadline is: DEADLINE or TIMEOUT */
 	bool closed;
 };
 

@@ -17,6 +17,8 @@
 #define SLOT_MASK (WHEEL_SLOTS - 1)
 
 static_assert(64 - WHEEL_TICK_BITS <= WHEEL_LEVELS * WHEEL_SLOT_BITS, "all ticks have a level");
+static_assert(64 - WHEEL_TICK_BITS < 56,
+		"all ticks have room in a timer, the one after the last too");
 
 void wheel_init(struct wheel *wheel, uint64_t now)
 {
@@ -32,21 +34,24 @@ void wheel_init(struct wheel *wheel, uint64_t now)
 void timer_init(struct timer *timer, timer_fn fire)
 {
 	link_init(&timer->link);
-	timer->tick = 0;
 	timer->fire = fire;
+	timer->tick = 0;
 	timer->level = 0;
-	timer->slot = 0;
+}
+
+/* A timer's slot on its level. */
+static int slot_of(const struct timer *timer)
+{
+	return (int)(timer->tick >> (timer->level * WHEEL_SLOT_BITS)) & SLOT_MASK;
 }
 
 static void insert(struct wheel *wheel, struct timer *timer)
 {
 	uint64_t differs = (timer->tick ^ wheel->tick) | SLOT_MASK;
-	int level = (63 - __builtin_clzll(differs)) / WHEEL_SLOT_BITS;
-	int slot = (int)(timer->tick >> (level * WHEEL_SLOT_BITS)) & SLOT_MASK;
-	timer->level = (uint8_t)level;
-	timer->slot = (uint8_t)slot;
-	list_append(&wheel->slots[level][slot], &timer->link);
-	wheel->occupied[level] |= UINT64_C(1) << slot;
+	timer->level = (uint64_t)(63 - __builtin_clzll(differs)) / WHEEL_SLOT_BITS;
+	int slot = slot_of(timer);
+	list_append(&wheel->slots[timer->level][slot], &timer->link);
+	wheel->occupied[timer->level] |= UINT64_C(1) << slot;
 }
 
 void timer_arm(struct wheel *wheel, struct timer *timer, uint64_t at)
@@ -67,8 +72,9 @@ void timer_disarm(struct wheel *wheel, struct timer *timer)
 	if (!timer_armed(timer))
 		return;
 	link_remove(&timer->link);
-	if (list_empty(&wheel->slots[timer->level][timer->slot]))
-		wheel->occupied[timer->level] &= ~(UINT64_C(1) << timer->slot);
+	int slot = slot_of(timer);
+	if (list_empty(&wheel->slots[timer->level][slot]))
+		wheel->occupied[timer->level] &= ~(UINT64_C(1) << slot);
 	wheel->armed--;
 	live_add(LIVE_TIMERS, -1);
 }

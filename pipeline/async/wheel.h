@@ -26,10 +26,9 @@ typedef void (*timer_fn)(struct timer *timer);
 
 struct timer {
 	struct link link;
-	uint64_t tick; /* fires when the wheel reaches it */
 	timer_fn fire;
-	uint8_t level;
-	uint8_t slot;
+	uint64_t tick : 56; /* fires when the wheel reaches it */
+	uint64_t level : 8; /* where it stands, in the slot that its tick tells */
 };
 
 struct wheel {

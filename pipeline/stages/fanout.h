@@ -118,7 +118,7 @@ extern const struct option fanout_best_options[];
 void fanout_best_compile(
 		struct compiler *compiler, struct best *best, const struct option_value *option);
 /* A gather_judge_fn: an answer without the number that is looked for becomes a bad one. */
-void fanout_best_judge(struct gather *gather, struct outcome *outcome);
+struct outcome fanout_best_judge(struct gather *gather, const struct outcome *outcome);
 /* The branch with the best answer, of equal ones the first; NULL: none is good. */
 const struct branch *fanout_best_branch(
 		const struct fanout_frame *frame, const struct group *group);
@@ -174,7 +174,6 @@ bool fanout_group_value(const struct fanout_frame *frame, const struct group *gr
 		struct value *ret);
 /* `{"$missing":{…}}` for the branches that gave no good answer; absent where memory is out. */
 struct value fanout_group_missing(const struct fanout_frame *frame, const struct group *group);
-bool fanout_branch_good(const struct branch *branch);
 /* The frame's error, for all these causes. */
 struct outcome fanout_failed(const struct fanout_frame *frame, const struct causes *causes);
 

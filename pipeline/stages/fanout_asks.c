@@ -10,7 +10,7 @@ static enum ask_end answered(const struct fanout_frame *self, const struct group
 		const struct branch *branch)
 {
 	const struct fanout *fanout = container_of(self->base.stage, struct fanout, stage);
-	if (branch->outcome.status != STATUS_OK)
+	if (branch->status != STATUS_OK)
 		return ASK_FAILED;
 	if (!fanout->best.path || fanout_best_branch(self, group) == branch)
 		return ASK_WON;
@@ -50,7 +50,7 @@ static void visit_group(const struct fanout_frame *self, const struct group *gro
 				.asked = branch->asked,
 				.ended = branch->ended,
 				.end = end_of(self, group, branch),
-				.status = branch->outcome.status,
+				.status = branch->status,
 		};
 		visit(user, &told);
 	}

@@ -73,10 +73,10 @@ void fanout_best_compile(
 }
 
 /* The number of an answer. False: it has none there. */
-static bool number_of(const struct best *best, const struct outcome *outcome, struct arena *arena,
+static bool number_of(const struct best *best, const struct value *answer, struct arena *arena,
 		double *ret)
 {
-	struct value value = outcome->value, number;
+	struct value value = *answer, number;
 	if (!value_present(&value) || json_kind_of(value.text) != JSON_OBJECT ||
 			!value_follow(&value, best->path, best->path_size, arena, &number) ||
 			json_kind_of(number.text) != JSON_NUMBER)
@@ -86,16 +86,17 @@ static bool number_of(const struct best *best, const struct outcome *outcome, st
 	return true;
 }
 
-void fanout_best_judge(struct gather *gather, struct outcome *outcome)
+struct outcome fanout_best_judge(struct gather *gather, const struct outcome *outcome)
 {
 	const struct fanout_frame *frame =
 			container_of(gather->owner, struct fanout_frame, base.frame);
 	const struct fanout *fanout = container_of(frame->base.stage, struct fanout, stage);
 	struct arena *arena = container_of(gather, struct group, gather)->arena;
 	double number;
-	if (!number_of(&fanout->best, outcome, arena, &number))
-		*outcome = outcome_failed(arena, STATUS_INTERNAL, (struct text){NULL, 0},
+	if (!number_of(&fanout->best, &outcome->value, arena, &number))
+		return outcome_failed(arena, STATUS_INTERNAL, (struct text){NULL, 0},
 				"its answer has no number \"%.*s\"", TEXT_ARG(fanout->best.field));
+	return *outcome;
 }
 
 const struct branch *fanout_best_branch(const struct fanout_frame *frame, const struct group *group)
@@ -106,8 +107,8 @@ const struct branch *fanout_best_branch(const struct fanout_frame *frame, const 
 	for (uint32_t i = 0; i < group->gather.count; i++) {
 		const struct branch *branch = &group->gather.branches[i];
 		double number;
-		if (branch->state != BRANCH_ENDED || branch->outcome.status != STATUS_OK ||
-				!number_of(&fanout->best, &branch->outcome, group->arena, &number))
+		if (!branch_good(branch) || !number_of(&fanout->best, branch_value(branch),
+							    group->arena, &number))
 			continue;
 		bool better = fanout->best.highest ? number > best_number : number < best_number;
 		if (best && !better)

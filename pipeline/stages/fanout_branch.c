@@ -79,7 +79,7 @@ static void on_ended(struct gather *gather, const struct branch *branch)
 	source_ended(source, branch->ended, attempt->trial ? BREAKER_TRIAL : BREAKER_PASSED, end);
 	if (tells_time(branch, attempt, end))
 		latency_record(&source->latency, branch->ended - ask_of(branch)->sent_at);
-	if (fanout_branch_good(branch))
+	if (branch_good(branch))
 		fanout->hedge.won += attempt->hedge;
 	else if (branch->state == BRANCH_ENDED || branch->state == BRANCH_EXPIRED)
 		group->wanted++;

@@ -209,10 +209,10 @@ static bool push_members(struct fanout_frame *self, struct group *group)
 	bool *given = group->portion->given;
 	for (uint32_t i = 0; i < group->gather.count; i++) {
 		const struct branch *branch = &group->gather.branches[i];
-		if (given[i] || !fanout_branch_good(branch))
+		if (given[i] || !branch_good(branch))
 			continue;
 		given[i] = true;
-		if (!push_value(self, group, fanout->sources[i].name, &branch->outcome.value))
+		if (!push_value(self, group, fanout->sources[i].name, branch_value(branch)))
 			return false;
 	}
 	return true;

@@ -21,20 +21,16 @@ static struct outcome branch_failure(const struct group *group, const struct bra
 		const struct fanout_source *source)
 {
 	struct arena *arena = group->arena;
+	struct outcome outcome;
 	bool late = branch->state == BRANCH_EXPIRED ||
-		    (branch->state == BRANCH_ENDED &&
-				    branch->outcome.status == STATUS_DEADLINE_EXCEEDED);
+		    (branch->state == BRANCH_ENDED && branch->status == STATUS_DEADLINE_EXCEEDED);
 	if (late && fanout_timed(group, branch))
 		return outcome_timeout(arena, source->stage, TEXT("timed out"));
 	if (branch->state == BRANCH_ENDED)
-		return outcome_at_stage(arena, branch->outcome, source->stage);
-	enum status status = late ? STATUS_DEADLINE_EXCEEDED : STATUS_CANCELLED;
-	return outcome_at_stage(arena, outcome_status(status), source->stage);
-}
-
-bool fanout_branch_good(const struct branch *branch)
-{
-	return branch->state == BRANCH_ENDED && branch->outcome.status == STATUS_OK;
+		outcome = (struct outcome){.status = branch->status, .fault = branch->fault};
+	else
+		outcome = outcome_status(late ? STATUS_DEADLINE_EXCEEDED : STATUS_CANCELLED);
+	return outcome_at_stage(arena, outcome, source->stage);
 }
 
 /* An object that is being written, with what it lacks. */
@@ -94,7 +90,7 @@ static void collect_failures(
 	for (uint32_t i = 0; i < group->gather.count; i++) {
 		const struct branch *branch = &group->gather.branches[i];
 		/* What was not asked, or not wanted any more, is no cause. */
-		if (fanout_branch_good(branch) || branch->state == BRANCH_IDLE ||
+		if (branch_good(branch) || branch->state == BRANCH_IDLE ||
 				branch->state == BRANCH_LOST)
 			continue;
 		struct outcome outcome = branch_failure(group, branch, &fanout->sources[i]);
@@ -105,8 +101,8 @@ static void collect_failures(
 static struct value winner(const struct group *group)
 {
 	for (uint32_t i = 0; i < group->gather.count; i++) {
-		if (fanout_branch_good(&group->gather.branches[i]))
-			return group->gather.branches[i].outcome.value;
+		if (branch_good(&group->gather.branches[i]))
+			return *branch_value(&group->gather.branches[i]);
 	}
 	return VALUE_NONE;
 }
@@ -118,7 +114,7 @@ static void lack_all(struct members *members, const struct fanout_frame *frame,
 	for (uint32_t i = 0; i < group->gather.count; i++) {
 		const struct branch *branch = &group->gather.branches[i];
 		const struct fanout_source *source = &fanout->sources[i];
-		if (!fanout_branch_good(branch))
+		if (!branch_good(branch))
 			members_lack(members, source->name,
 					branch_failure(group, branch, source).status);
 	}
@@ -134,10 +130,10 @@ static struct value group_object(
 	members_open(&members, &buffer, group->arena);
 	for (uint32_t i = 0; i < group->gather.count; i++) {
 		const struct branch *branch = &group->gather.branches[i];
-		if (!fanout_branch_good(branch))
+		if (!branch_good(branch))
 			continue;
 		members_name(&members, fanout->sources[i].name);
-		append_value(&buffer, &branch->outcome.value);
+		append_value(&buffer, branch_value(branch));
 	}
 	if (partial)
 		lack_all(&members, frame, group);
@@ -166,7 +162,7 @@ static struct value best_object(
 	const struct fanout *fanout = container_of(frame->base.stage, struct fanout, stage);
 	const struct branch *best = fanout_best_branch(frame, group);
 	struct arena *arena = group->arena;
-	struct value object = best->outcome.value;
+	struct value object = *branch_value(best);
 	struct buffer buffer;
 	struct members members;
 	if (!value_view(&object, arena))

@@ -104,7 +104,7 @@ static void test_every_cause_is_kept(void **state)
 	assert_int_equal(gather.good, 2);
 	for (uint32_t i = 0; i < BRANCHES; i++) {
 		assert_int_equal(branches[i].state, BRANCH_ENDED);
-		assert_int_equal(branches[i].outcome.status, statuses[i]);
+		assert_int_equal(branches[i].status, statuses[i]);
 	}
 }
 
@@ -327,7 +327,7 @@ static void test_in_a_scope_that_is_cancelled_already(void **state)
 		make(i, SCOPE_FOREVER);
 		gather_start(&gather, i, &works[i].frame);
 		assert_int_equal(works[i].starts, 0);
-		assert_int_equal(branches[i].outcome.status, STATUS_CANCELLED);
+		assert_int_equal(branches[i].status, STATUS_CANCELLED);
 	}
 	assert_true(gather_complete(&gather));
 	gather_close(&gather);
@@ -390,7 +390,7 @@ static void test_each_that_was_asked_is_told_of_when_it_is_over(void **state)
 	assert_int_equal(told, 0);
 	finish(1, STATUS_OK);
 	assert_int_equal(told, (1U << BRANCHES) - 2);
-	assert_int_equal(branches[0].outcome.status, STATUS_UNAVAILABLE);
+	assert_int_equal(branches[0].status, STATUS_UNAVAILABLE);
 }
 
 static void test_refused_ones_are_not_waited_for(void **state)
