@@ -44,7 +44,7 @@ static struct request *holder_new(struct client *client, const struct reply *rep
 	request->arena = arena;
 	request->engine = engine;
 	request->client = client;
-	request->id = own_id;
+	request->run.id = own_id;
 	request->idle = true;
 	return request;
 }

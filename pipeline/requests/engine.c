@@ -12,7 +12,7 @@
 #include "pipeline/base/buffer.h"
 #include "pipeline/requests/internal.h"
 
-/* Arenas kept for the next request: enough for the requests of a few batches, 2 KiB each. */
+/* Arenas kept for the next request: enough for the requests of a few batches. */
 #define SPARE_ARENAS 1024
 
 /* A limit that adapts begins anew only where its bounds are others. */

@@ -20,8 +20,8 @@
 
 static void begin_read(struct request *request, unsigned nth)
 {
-	if (request->activation)
-		pipeline_begin_read(request->pipeline, &request->run, request->activation, nth);
+	if (request->run.root)
+		pipeline_begin_read(request->pipeline, &request->run, request->run.root, nth);
 }
 
 void group_add(struct request *request)

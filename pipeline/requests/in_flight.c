@@ -17,7 +17,7 @@ struct request *in_flight_find(const struct client *client, struct text envelope
 	struct request *answered = NULL;
 	for (; entry; entry = table_next(entry)) {
 		struct request *request = container_of(entry, struct request, entry);
-		if (request->client != client || !text_equal(request->id, id) ||
+		if (request->client != client || !text_equal(request->run.id, id) ||
 				!text_equal(request->envelope, envelope))
 			continue;
 		if (request->state == REQUEST_RUNNING)
@@ -31,7 +31,7 @@ void in_flight_add(struct request *request)
 {
 	struct engine *engine = request->engine;
 	struct client *client = request->client;
-	table_add(&engine->in_flight, &request->entry, hash_of(engine, client, request->id));
+	table_add(&engine->in_flight, &request->entry, hash_of(engine, client, request->run.id));
 	list_append(&client->requests, &request->link);
 	request->listed = true;
 	client->in_flight++;

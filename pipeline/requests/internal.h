@@ -28,7 +28,6 @@ struct held {
 	struct link link;
 	struct reply *reply; /* NULL: nothing waits */
 	struct request *request;
-	bool part;
 };
 
 /* What a request has that wants its answer in parts. */
@@ -45,21 +44,19 @@ struct delivery {
 struct request {
 	struct frame frame; /* owner of the scope; its outcome: why there is no activation */
 	struct scope scope;
-	struct run run;
+	struct run run; /* its id is the request's; its root NULL: the body was refused */
 	struct arena arena;
 	struct engine *engine;
 	struct client *client; /* NULL once it has ended */
 	struct pipeline *pipeline;
-	struct activation *activation; /* NULL: the body was refused */
-	struct table_entry entry;      /* among those in flight */
-	struct link link;	       /* in its client's list, while in flight */
-	struct held held;	       /* while HELD */
-	struct delivery *delivery;     /* NULL: the answer is wanted whole */
+	struct table_entry entry;  /* among those in flight */
+	struct link link;	   /* in its client's list, while in flight */
+	struct held held;	   /* while HELD */
+	struct delivery *delivery; /* NULL: the answer is wanted whole */
 	uint64_t received;
 	uint64_t deadline;
 	struct generation *generation; /* NULL: it is only a reply that is held */
 	struct text envelope;
-	struct text id;
 	size_t bytes_in;
 	enum request_state state;
 	bool listed; /* in flight: in the table and its client's list */
@@ -92,7 +89,7 @@ struct departure {
 #define BATCH_MAX 256
 
 /* Requests that are started together. A few are enough to have reads overtake each other's waiting;
- * what many need, 2 KiB each, would not stay in the nearest of the processor's caches. */
+ * what many need would not stay in the nearest of the processor's caches. */
 #define GROUP_MAX 8
 
 struct engine {

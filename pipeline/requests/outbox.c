@@ -25,6 +25,11 @@ static size_t cost_of(size_t size)
 	return size < REPLY_LARGE ? size : 0;
 }
 
+static bool is_part(const struct held *held)
+{
+	return held != &held->request->held;
+}
+
 static void take_out(struct held *held, size_t size)
 {
 	struct engine *engine = held->request->engine;
@@ -47,7 +52,6 @@ void outbox_add(struct request *request, struct held *held, struct reply *reply)
 	link_init(&held->link);
 	held->reply = reply;
 	held->request = request;
-	held->part = held != &request->held;
 	account_charge(&client->engine->account, cost_of(reply->size));
 	client->engine->counts.outboxes++;
 	if (!link_in_list(&client->stuck)) {
@@ -92,7 +96,7 @@ void outbox_drop(struct client *client, uint64_t *count)
 	while (!list_empty(&client->outbox)) {
 		struct held *held = first(client);
 		discard(held);
-		if (held->part)
+		if (is_part(held))
 			continue;
 		++*count;
 		request_leave(held->request);
@@ -105,7 +109,7 @@ static void on_left(struct held *held, enum sent sent)
 {
 	struct engine *engine = held->request->engine;
 	bool taken = sent == SENT_TAKEN;
-	if (held->part) {
+	if (is_part(held)) {
 		engine->counts.parts += taken;
 		if (held->request->state == REQUEST_RUNNING)
 			delivery_go_on(held->request);
@@ -121,7 +125,7 @@ static bool send_first(struct client *client)
 {
 	struct held *held = first(client);
 	size_t size = held->reply->size;
-	if (held->part && outbox_holds_back(client, size))
+	if (is_part(held) && outbox_holds_back(client, size))
 		return false;
 	enum sent sent = client_send(client, held->request->envelope, held->reply);
 	if (sent == SENT_FULL)

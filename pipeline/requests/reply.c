@@ -103,8 +103,8 @@ static void tell(struct request *request, const struct message *message, enum re
 	struct engine *engine = request->engine;
 	struct record record = {
 			.pipeline = request->pipeline,
-			.run = request->activation ? &request->run : NULL,
-			.id = request->id,
+			.run = request->run.root ? &request->run : NULL,
+			.id = request->run.id,
 			.trace = request->run.trace,
 			.client = request->client->number,
 			.generation = request->generation->number,
@@ -128,7 +128,7 @@ enum left reply_request(struct request *request, const struct outcome *outcome, 
 {
 	struct engine *engine = request->engine;
 	struct message message = {
-			.id = request->id,
+			.id = request->run.id,
 			.status = outcome->status,
 			.keys = {.us = elapsed_us(engine, request->received),
 					.cache = request->run.cache,
@@ -160,7 +160,7 @@ bool reply_part(struct request *request, const struct part *part)
 	struct client *client = request->client;
 	struct delivery *delivery = request->delivery;
 	struct message message = {
-			.id = request->id,
+			.id = request->run.id,
 			.status = STATUS_MORE,
 			.keys = {.us = elapsed_us(engine, request->received),
 					.seq = delivery->sent + 1},

@@ -108,7 +108,7 @@ static enum progress on_resume(struct frame *frame, struct frame *child)
 			delivery_go_on(request);
 		return PENDING;
 	}
-	struct outcome outcome = pipeline_outcome(request->pipeline, request->activation);
+	struct outcome outcome = pipeline_outcome(request->pipeline, request->run.root);
 	if (delivery && delivery->lost)
 		outcome = run_out_of_memory();
 	finish(request, &outcome, REASON_NONE);
@@ -146,14 +146,12 @@ static struct request *request_new(struct engine *engine, struct client *client,
 	request->engine = engine;
 	request->client = client;
 	request->pipeline = NULL;
-	request->activation = NULL;
 	request->held.reply = NULL;
 	request->delivery = NULL;
 	request->received = received;
 	request->generation = engine->generation;
 	generation_enter(request->generation);
 	request->envelope = (struct text){copy + message.size, envelope.size};
-	request->id = moved(wire->id, message, copy);
 	request->bytes_in = message.size;
 	request->state = REQUEST_RUNNING;
 	request->listed = false;
@@ -163,7 +161,7 @@ static struct request *request_new(struct engine *engine, struct client *client,
 			.arena = &request->arena,
 			.limits = &engine->limits.json,
 			.log = engine->log,
-			.id = request->id,
+			.id = moved(wire->id, message, copy),
 			.fresh = wire->fresh,
 	};
 	if (wire->trace.data)
@@ -205,9 +203,8 @@ static void prepare(struct request *request, struct text body, bool in_parts)
 	if (!json || !memory || (in_parts && !delivery_open(request)))
 		*outcome = run_out_of_memory();
 	else if (read_body(request, body, json, outcome))
-		request->activation = pipeline_enter(request->pipeline, memory, &request->run,
+		request->run.root = pipeline_enter(request->pipeline, memory, &request->run,
 				value_at(json, 0), outcome);
-	request->run.root = request->activation;
 }
 
 /* Answers what never waited, and frees it unless its reply must wait or losers are still ending. */
@@ -256,7 +253,7 @@ static void refuse_at_its_turn(struct engine *engine, struct client *client, str
 static bool admit(struct request *request)
 {
 	struct refusal refusal = {
-			.id = request->id,
+			.id = request->run.id,
 			.trace = request->run.trace,
 			.pipeline = request->pipeline,
 			.bytes_in = request->bytes_in,
@@ -290,11 +287,11 @@ void request_start(struct request *request)
 			request->deadline, on_idle);
 	if (request->delivery)
 		delivery_begin(request);
-	if (!request->activation)
+	if (!request->run.root)
 		finish_at_once(request, request->frame.outcome);
-	else if (pipeline_start(request->pipeline, &request->run, request->activation,
+	else if (pipeline_start(request->pipeline, &request->run, request->run.root,
 				 &request->frame, &request->scope) == DONE)
-		finish_at_once(request, pipeline_outcome(request->pipeline, request->activation));
+		finish_at_once(request, pipeline_outcome(request->pipeline, request->run.root));
 	else
 		enter_flight(request);
 }

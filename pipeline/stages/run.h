@@ -48,15 +48,15 @@ struct run {
 	struct text trace;   /* passed on to sources; absent: none */
 	const char *used_up; /* why what would wait, or start anything outside, is refused, such as
 				"too many requests in flight"; static; NULL: it is not */
-	bool fresh;	     /* what caches hold is not wanted */
 	struct stream_queue *parts; /* of PARTS_MAX struct part: where the answer may go as it
 				       comes; NULL: it is wanted whole */
 	struct activation *root;    /* of the pipeline, or of a cache's miss */
 	struct hold *holds;
+	bool fresh; /* what caches hold is not wanted */
 
 	/* The record, filled in by stages. */
-	struct text cache; /* the verdict of the first cache stage; absent: there was none */
 	uint32_t losers;
+	struct text cache; /* the verdict of the first cache stage; absent: there was none */
 	uint64_t wasted_ns;
 	uint64_t queue_ns; /* waited for permits */
 };
