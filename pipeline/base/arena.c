@@ -3,8 +3,10 @@
  * One malloc for many small blocks, and one place that knows how much a request, a flight or a
  * configuration holds.
  *
- * Chunks double from 2 KiB, so that a small request takes one and a large one few. A block that is
- * larger than the next chunk gets a chunk of just its size. What is charged is what malloc was
+ * The first chunk holds what a small request needs, also while it waits for a source. Each further
+ * one has between half and all of the size of those before it together, so that a large request
+ * takes few, and one that needs little more than there is does not take twice as much. A block that
+ * is larger than the next chunk gets a chunk of just its size. What is charged is what malloc was
  * asked for, a chunk's header included.
  */
 #include "pipeline/base/arena.h"
@@ -16,10 +18,11 @@
 
 #include "pipeline/base/live.h"
 
-/* Subtracted from each chunk's size: with what glibc adds, a chunk stays within its power of two.
+/* Subtracted from each chunk's size: with what glibc adds, a chunk stays within what is given here.
  */
 #define MALLOC_OVERHEAD 16
-#define STEP_FIRST	2048
+#define STEP_FIRST	1792
+#define STEP_SECOND	1024
 #define STEP_MAX	65536
 #define KEPT_MAX	65536
 
@@ -41,7 +44,7 @@ void account_release(struct account *account, size_t bytes)
 
 void arena_init(struct arena *arena, struct account *account)
 {
-	*arena = (struct arena){.account = account, .step = STEP_FIRST};
+	*arena = (struct arena){.account = account};
 }
 
 static void adopt(struct arena *arena, struct arena_chunk *chunk)
@@ -55,8 +58,6 @@ static void adopt(struct arena *arena, struct arena_chunk *chunk)
 	arena->bytes += chunk->size;
 	if (arena->account)
 		account_charge(arena->account, chunk->size);
-	if (arena->step < STEP_MAX)
-		arena->step *= 2;
 }
 
 static struct arena_chunk *chunk_new(size_t size)
@@ -102,6 +103,15 @@ static size_t block_size(size_t size)
 	return size ? (size + 15) & ~(size_t)15 : 16;
 }
 
+/* The size of the next chunk, if nothing needs a larger one. */
+static size_t next_size(const struct arena *arena)
+{
+	size_t step = arena->chunk ? STEP_SECOND : STEP_FIRST;
+	while (step < arena->bytes / 2 && step < STEP_MAX)
+		step *= 2;
+	return step - MALLOC_OVERHEAD;
+}
+
 void *arena_grow(struct arena *arena, size_t size)
 {
 	size_t rounded = block_size(size);
@@ -109,7 +119,7 @@ void *arena_grow(struct arena *arena, size_t size)
 		if (size > PTRDIFF_MAX - sizeof(struct arena_chunk) - 15)
 			return NULL;
 		size_t need = sizeof(struct arena_chunk) + rounded;
-		size_t usual = arena->step - MALLOC_OVERHEAD;
+		size_t usual = next_size(arena);
 		struct arena_chunk *chunk = chunk_new(need > usual ? need : usual);
 		if (chunk == NULL)
 			return NULL;
@@ -190,7 +200,7 @@ bool arena_pool_take(struct arena_pool *pool, struct arena *arena)
 		pool->spare = chunk->before;
 		pool->spares--;
 	} else {
-		chunk = chunk_new(STEP_FIRST - MALLOC_OVERHEAD);
+		chunk = chunk_new(next_size(arena));
 		if (chunk == NULL)
 			return false;
 	}

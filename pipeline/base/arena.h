@@ -44,7 +44,6 @@ struct arena {
 	struct arena_chunk *chunk; /* the newest; each knows the one before */
 	struct account *account;   /* may be NULL: charged to nobody */
 	size_t bytes;		   /* charged so far */
-	size_t step;		   /* the size of the next chunk */
 };
 
 /* An empty arena that allocates nothing yet. Borrows account, which must outlive it. */

@@ -74,18 +74,28 @@ static void test_the_empty_block_has_an_address_of_its_own(void **state)
 	assert_ptr_not_equal(second, third);
 }
 
-static void test_chunks_double_up_to_64_kib(void **state)
+static void test_chunks_grow_up_to_64_kib(void **state)
 {
-	size_t expected = 2048;
-	for (int i = 0; i < 8; i++) {
+	static const size_t sizes[] = {1792, 1024, 2048, 4096, 8192, 16384, 32768, 65536, 65536};
+	for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
 		size_t before = arena.bytes;
 		while (arena.bytes == before)
 			assert_non_null(arena_alloc(&arena, 128));
 		size_t chunk = arena.bytes - before;
-		assert_true(chunk < expected && chunk >= expected - 32);
-		if (expected < 65536)
-			expected *= 2;
+		/* With the 8 bytes that glibc adds, and its rounding to 16. */
+		assert_int_equal((chunk + 8 + 15) & ~(size_t)15, sizes[i]);
+		assert_true(chunk < 65536 && (i == 0 || chunk <= before));
 	}
+}
+
+/* As if it had come in pieces. */
+static void test_chunks_grow_after_a_large_block(void **state)
+{
+	(void)arena_alloc(&arena, 10000);
+	size_t before = arena.bytes;
+	while (arena.bytes == before)
+		assert_non_null(arena_alloc(&arena, 128));
+	assert_in_range(arena.bytes - before, before / 2, before);
 }
 
 static void test_a_large_block_gets_what_it_needs(void **state)
@@ -283,7 +293,8 @@ int main(void)
 			TEST(test_nothing_is_allocated_before_it_is_asked_for),
 			TEST(test_blocks_are_aligned_and_apart),
 			TEST(test_the_empty_block_has_an_address_of_its_own),
-			TEST(test_chunks_double_up_to_64_kib),
+			TEST(test_chunks_grow_up_to_64_kib),
+			TEST(test_chunks_grow_after_a_large_block),
 			TEST(test_a_large_block_gets_what_it_needs),
 			TEST(test_no_memory_is_that_large),
 			TEST(test_memory_that_is_out),
