@@ -58,7 +58,8 @@ struct frame {
 	enum frame_state state;
 };
 
-/* A new frame. Borrows all; scope is where its work counts, parent whom it resumes. */
+/* A new frame, whose outcome is OK until another is set. Borrows all; scope is where its work
+ * counts, parent whom it resumes. */
 void frame_init(struct frame *frame, const struct frame_ops *ops, struct frame *parent,
 		struct scope *scope);
 

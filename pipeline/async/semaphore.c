@@ -24,7 +24,6 @@ static void take(struct permit *permit)
 	permit->waited_ns = permit->semaphore->async->now - permit->since;
 	permit->semaphore->granted++;
 	permit->semaphore->waited_ns += permit->waited_ns;
-	permit->frame.outcome = outcome_ok(VALUE_NONE);
 	live_add(LIVE_PERMITS, 1);
 }
 
@@ -70,13 +69,8 @@ static const struct frame_ops permit_ops = {.start = permit_start, .cancel = per
 void permit_init(struct permit *permit, struct semaphore *semaphore, struct frame *parent,
 		struct scope *scope)
 {
+	*permit = (struct permit){.semaphore = semaphore};
 	frame_init(&permit->frame, &permit_ops, parent, scope);
-	permit->semaphore = semaphore;
-	link_init(&permit->link);
-	permit->since = 0;
-	permit->waited_ns = 0;
-	permit->held = false;
-	permit->shed = false;
 }
 
 /* It has left the queue, and its turn has come. False: too late. */

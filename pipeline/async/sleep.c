@@ -10,7 +10,6 @@
 static void wake(struct timer *timer)
 {
 	struct sleep *sleep = container_of(timer, struct sleep, timer);
-	sleep->frame.outcome = outcome_ok(VALUE_NONE);
 	frame_finish(&sleep->frame);
 }
 

@@ -98,7 +98,6 @@ void stream_wake(struct stream *source)
 	if (!wait)
 		return;
 	source->wait = NULL;
-	wait->frame.outcome = outcome_ok(VALUE_NONE);
 	frame_finish(&wait->frame);
 }
 

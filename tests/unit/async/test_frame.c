@@ -3,6 +3,7 @@
 
 #include <setjmp.h>
 #include <stdarg.h>
+#include <string.h>
 
 #include <cmocka.h>
 
@@ -36,6 +37,16 @@ static void test_reasons_have_names(void **state)
 	assert_string_equal(reason_name(TIMEOUT), "timeout");
 	assert_string_equal(reason_name(LOST), "lost");
 	assert_string_equal(reason_name(DRAIN), "drain");
+}
+
+static void test_what_never_says_otherwise_ends_ok(void **state)
+{
+	struct frame frame;
+	memset(&frame, -1, sizeof(frame));
+	frame_init(&frame, root->owner.frame.ops, &root->owner.frame, &root->scope);
+	assert_int_equal(frame.outcome.status, STATUS_OK);
+	assert_false(value_present(&frame.outcome.value));
+	assert_null(frame.outcome.fault);
 }
 
 static void test_what_is_done_at_once_queues_nothing(void **state)
@@ -332,6 +343,7 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 	const struct CMUnitTest tests[] = {
 			TEST(test_reasons_have_names),
+			TEST(test_what_never_says_otherwise_ends_ok),
 			TEST(test_what_is_done_at_once_queues_nothing),
 			TEST(test_a_finish_resumes_the_parent_from_the_runner),
 			TEST(test_a_frame_starts_and_finishes_once),
