@@ -49,7 +49,6 @@ static void watch(struct client *client)
 void outbox_add(struct request *request, struct held *held, struct reply *reply)
 {
 	struct client *client = request->client;
-	link_init(&held->link);
 	held->reply = reply;
 	held->request = request;
 	account_charge(&client->engine->account, cost_of(reply->size));

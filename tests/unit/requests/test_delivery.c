@@ -159,6 +159,26 @@ static void test_a_part_without_memory_is_the_end(void **state)
 	assert_int_equal(counts()->in_flight, 0);
 }
 
+/* What waited for a client that nothing else waits for is taken back with its request. */
+static void test_a_reply_without_memory_takes_its_part_back(void **state)
+{
+	struct peer *peer = start();
+	peer_send(peer, "p 1 100 stream=1");
+	peer->room = 0;
+	quote(&h.world.north, "1");
+	assert_int_equal(counts()->outboxes, 1);
+	h.out_of_memory = true;
+	peer_send(peer, "$cancel 1 -");
+	h.out_of_memory = false;
+	assert_int_equal(counts()->outboxes, 0);
+	assert_int_equal(counts()->undelivered, 1);
+	world_at(&h.world, 30000);
+	assert_false(peer->stalled);
+	peer->room = ROOM_FOR_ALL;
+	harness_flush(&h);
+	expect(peer, "");
+}
+
 /* However many elements there are, only so many answers are held. */
 static void test_memory_does_not_grow_with_the_answer(void **state)
 {
@@ -225,6 +245,32 @@ static void test_large_parts_wait_for_those_before_them(void **state)
 	assert_int_equal(counts()->parts, 12);
 	assert_int_equal(counts()->answered, 2);
 	assert_int_equal(counts()->outboxes, 0);
+}
+
+/* How many parts leave where the first is as large as may lie unread, and the next of that size. */
+static uint64_t parts_of_size(size_t size)
+{
+	static const char head[] = "1 MORE us=0 seq=2\n{\"south\":";
+	static char large[1024 * 1024];
+	char json[REPLY_LARGE] = {0};
+	uint64_t before = counts()->parts;
+	struct peer *peer = connect();
+	memset(large, '1', sizeof(large) - 1);
+	memset(json, '1', size - strlen(head) - 1);
+	peer->hoards = true;
+	peer_send(peer, "p 1 30000 stream=1");
+	quote(&h.world.north, large);
+	quote(&h.world.south, json);
+	uint64_t parts = counts()->parts - before;
+	peer_leave(peer);
+	return parts;
+}
+
+static void test_small_parts_wait_for_nothing(void **state)
+{
+	load(P);
+	assert_int_equal(parts_of_size(REPLY_LARGE - 1), 2);
+	assert_int_equal(parts_of_size(REPLY_LARGE), 1);
 }
 
 /* One part may be larger than the bound; and who does not read for too long is gone. */
@@ -317,8 +363,10 @@ int main(void)
 			request_test(test_a_client_that_leaves_takes_all_with_it),
 			request_test(test_a_vanished_client),
 			request_test(test_a_part_without_memory_is_the_end),
+			request_test(test_a_reply_without_memory_takes_its_part_back),
 			request_test(test_memory_does_not_grow_with_the_answer),
 			request_test(test_large_parts_wait_for_those_before_them),
+			request_test(test_small_parts_wait_for_nothing),
 			request_test(test_who_hoards_is_gone),
 			request_test(test_who_reads_a_little_is_not_gone),
 			request_test(test_a_part_waits_behind_the_batch),
