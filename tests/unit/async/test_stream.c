@@ -167,6 +167,7 @@ static void test_a_wait_is_cancelled_with_its_scope(void **state)
 	assert_true(where.stream.over && queue.queue.stream.over);
 	assert_int_equal(feeder.cancels, 1);
 	assert_int_equal(feeder.reason, GONE);
+	assert_int_equal(consumer.wait.frame.outcome.status, STATUS_CANCELLED);
 	run();
 	assert_true(consumer.ended);
 	assert_int_equal(consumer.resumes, 1);

@@ -156,6 +156,21 @@ static void test_sides(void **state)
 	}
 }
 
+static void test_at_the_limit_nothing_is_flagged(void **state)
+{
+	begin(usual);
+	for (int side = OUTLIER_ABOVE; side <= OUTLIER_BOTH; side++) {
+		for (int below = 0; below < 2; below++) {
+			struct outlier_rule rule = usual;
+			rule.side = (enum outlier_side)side;
+			begin_anew(rule);
+			for (int i = 0; i < 20; i++)
+				assert_false(flags(100));
+			assert_false(flags(below ? 100 - rule.least : 100 + rule.least));
+		}
+	}
+}
+
 /* One monstrous reading does not hide the next. */
 static void test_an_outlier_moves_the_limit_only_so_far(void **state)
 {
@@ -211,6 +226,7 @@ int main(void)
 			TEST(test_nothing_is_flagged_while_it_warms_up),
 			TEST(test_what_it_was_held_against),
 			TEST(test_sides),
+			TEST(test_at_the_limit_nothing_is_flagged),
 			TEST(test_an_outlier_moves_the_limit_only_so_far),
 			TEST(test_a_new_level_becomes_the_usual),
 			TEST(test_readings_that_never_varied),
