@@ -22,10 +22,8 @@ static_assert(64 - WHEEL_TICK_BITS < 56,
 
 void wheel_init(struct wheel *wheel, uint64_t now)
 {
-	wheel->tick = now >> WHEEL_TICK_BITS;
-	wheel->armed = 0;
+	*wheel = (struct wheel){.tick = now >> WHEEL_TICK_BITS};
 	for (int level = 0; level < WHEEL_LEVELS; level++) {
-		wheel->occupied[level] = 0;
 		for (int slot = 0; slot < WHEEL_SLOTS; slot++)
 			link_init(&wheel->slots[level][slot]);
 	}
@@ -35,8 +33,6 @@ void timer_init(struct timer *timer, timer_fn fire)
 {
 	link_init(&timer->link);
 	timer->fire = fire;
-	timer->tick = 0;
-	timer->level = 0;
 }
 
 /* A timer's slot on its level. */

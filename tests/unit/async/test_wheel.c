@@ -296,6 +296,13 @@ static void test_the_end_of_time(void **state)
 	assert_true(wheel_next(&wheel) > now);
 	timer_disarm(&wheel, &probe.timer);
 	assert_true(wheel_next(&wheel) == WHEEL_NEVER);
+	/* The last tick itself can be said. */
+	uint64_t last = WHEEL_NEVER >> WHEEL_TICK_BITS << WHEEL_TICK_BITS;
+	wheel_init(&wheel, last - 10 * TICK);
+	arm(&probe, last);
+	assert_true(wheel_next(&wheel) == last);
+	advance(last);
+	assert_int_equal(probe.times, 1);
 }
 
 static uint64_t random_distance(struct random *random)
