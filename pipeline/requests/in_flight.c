@@ -45,7 +45,6 @@ void in_flight_remove(struct request *request)
 		return;
 	table_remove(&request->engine->in_flight, &request->entry);
 	link_remove(&request->link);
-	request->listed = false;
 	request->client->in_flight--;
 	request->engine->counts.in_flight--;
 }

@@ -59,7 +59,7 @@ struct request {
 	struct text envelope;
 	size_t bytes_in;
 	enum request_state state;
-	bool listed; /* in flight: in the table and its client's list */
+	bool listed; /* it has entered flight: the table and its client's list */
 	bool idle;   /* nothing goes on in its scope */
 };
 

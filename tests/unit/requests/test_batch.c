@@ -121,6 +121,25 @@ static void test_who_does_not_read_gets_the_rest_later(void **state)
 	assert_int_equal(counts()->in_flight + counts()->reaping, 0);
 }
 
+/* Of two that have one name, because the first had been answered when the second was read. */
+static void test_a_cancel_is_for_the_one_that_runs(void **state)
+{
+	struct peer *peer = start();
+	peer_send(peer, "hit 1 100");
+	peer_send(peer, "p 1 100");
+	peer->room = 0;
+	harness_flush(&h);
+	assert_int_equal(counts()->in_flight, 2);
+	assert_int_equal(counts()->outboxes, 1);
+	peer_send(peer, "$cancel 1 -");
+	assert_int_equal(counts()->outboxes, 2);
+	assert_int_equal(h.world.catalog.cancelled, 1);
+	peer->room = ROOM_FOR_ALL;
+	harness_flush(&h);
+	expect(peer, "1 OK cache=hit\n0");
+	expect(peer, "1 CANCELLED\n{\"error\":\"cancelled\"}");
+}
+
 static void test_per_client_bounds_what_waits(void **state)
 {
 	h.limits.per_client = 2;
@@ -157,6 +176,7 @@ int main(void)
 			request_test(test_what_goes_behind_an_outbox_stays_in_order),
 			request_test(test_a_batch_that_is_too_large_leaves_in_parts),
 			request_test(test_who_does_not_read_gets_the_rest_later),
+			request_test(test_a_cancel_is_for_the_one_that_runs),
 			request_test(test_per_client_bounds_what_waits),
 			request_test(test_who_leaves_meanwhile),
 	};
