@@ -27,8 +27,8 @@ struct fault {
 
 struct outcome {
 	enum status status;
-	bool partial;	    /* of a fan-out that answers with what came */
-	bool stands;	    /* OK without a value of its own: the one before it stands */
+	bool partial; /* OK, but not all that was asked for: a fan-out's, or a source's own word */
+	bool stands;  /* OK without a value of its own: the one before it stands */
 	struct value value; /* with STATUS_OK; may be absent */
 	struct blob *blob; /* whose bytes are exactly the value's text, if there is one; borrowed */
 	const struct fault *fault; /* otherwise; NULL: nothing is known but the status */

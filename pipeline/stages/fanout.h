@@ -159,10 +159,11 @@ void fanout_write_stats(const struct stage *stage, struct buffer *buffer);
 /* The outcome of all groups, each closed. */
 struct outcome fanout_outcome(const struct fanout_frame *frame);
 
-/* How one group ended: whether it gives a value, and whether that lacks something. */
+/* How one group ended. */
 struct verdict {
-	bool good;
-	bool partial;
+	bool good;    /* it gives a value, */
+	bool lacking; /* which has fewer answers than it should: `$missing` names the others */
+	bool partial; /* it is lacking, or a source has said so of an answer in it */
 	enum status status; /* where it is not good */
 };
 
@@ -170,7 +171,7 @@ struct verdict {
 struct verdict fanout_judge(
 		const struct fanout_frame *frame, const struct group *group, struct causes *all);
 /* The value of a good group, in its arena; it may be absent. False when memory is out. */
-bool fanout_group_value(const struct fanout_frame *frame, const struct group *group, bool partial,
+bool fanout_group_value(const struct fanout_frame *frame, const struct group *group, bool lacking,
 		struct value *ret);
 /* `{"$missing":{…}}` for the branches that gave no good answer; absent where memory is out. */
 struct value fanout_group_missing(const struct fanout_frame *frame, const struct group *group);

@@ -243,10 +243,10 @@ static bool push_verdict(struct fanout_frame *self, struct group *group)
 		return !fanout->partial || !fanout->each ||
 		       push(self, group->portion, missing_element(group, verdict.status));
 	if (gives_members(fanout)) {
-		if (!verdict.partial)
+		if (!verdict.lacking)
 			return true;
 		value = fanout_group_missing(self, group);
-	} else if (!fanout_group_value(self, group, verdict.partial, &value)) {
+	} else if (!fanout_group_value(self, group, verdict.lacking, &value)) {
 		value.text = (struct text){NULL, 0};
 	}
 	bool absent = fanout->wait == WAIT_ANY && !value_present(&value);

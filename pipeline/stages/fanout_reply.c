@@ -2,7 +2,7 @@
 /*
  * One outcome of many. Members stand in the order of `to` and of `each`, not of arrival. With
  * `on_error: partial`, what an object lacks is named in its `$missing`, with the status; an object
- * without any good member is no answer.
+ * without any good member is no answer. What a source calls partial is so in all that holds it.
  */
 #include "pipeline/stages/fanout.h"
 
@@ -121,7 +121,7 @@ static void lack_all(struct members *members, const struct fanout_frame *frame,
 }
 
 static struct value group_object(
-		const struct fanout_frame *frame, const struct group *group, bool partial)
+		const struct fanout_frame *frame, const struct group *group, bool lacking)
 {
 	const struct fanout *fanout = container_of(frame->base.stage, struct fanout, stage);
 	struct buffer buffer;
@@ -135,7 +135,7 @@ static struct value group_object(
 		members_name(&members, fanout->sources[i].name);
 		append_value(&buffer, branch_value(branch));
 	}
-	if (partial)
+	if (lacking)
 		lack_all(&members, frame, group);
 	members_close(&members);
 	return value_of(buffer_text(&buffer));
@@ -157,7 +157,7 @@ static void append_members(struct members *members, const struct value *object)
 
 /* The best answer, with its source, and, where it is not sure to be the best, who is missing. */
 static struct value best_object(
-		const struct fanout_frame *frame, const struct group *group, bool partial)
+		const struct fanout_frame *frame, const struct group *group, bool lacking)
 {
 	const struct fanout *fanout = container_of(frame->base.stage, struct fanout, stage);
 	const struct branch *best = fanout_best_branch(frame, group);
@@ -172,10 +172,24 @@ static struct value best_object(
 	append_members(&members, &object);
 	members_name(&members, TEXT("\"$source\""));
 	buffer_append(&buffer, fanout->sources[best - group->gather.branches].name);
-	if (partial)
+	if (lacking)
 		lack_all(&members, frame, group);
 	members_close(&members);
 	return value_of(buffer_text(&buffer));
+}
+
+/* Whether an answer that a good group gives is called partial by its source. */
+static bool gives_partial(const struct fanout_frame *frame, const struct group *group)
+{
+	const struct fanout *fanout = container_of(frame->base.stage, struct fanout, stage);
+	for (uint32_t i = 0; i < group->gather.count; i++) {
+		const struct branch *branch = &group->gather.branches[i];
+		if (!fanout_branch_good(branch) || !branch->outcome.partial)
+			continue;
+		if (!fanout->best.path || branch == fanout_best_branch(frame, group))
+			return true;
+	}
+	return false;
 }
 
 struct verdict fanout_judge(
@@ -183,19 +197,20 @@ struct verdict fanout_judge(
 {
 	const struct fanout *fanout = container_of(frame->base.stage, struct fanout, stage);
 	struct verdict verdict = {.good = true, .status = STATUS_OK};
-	if (group->gather.good >= group->gather.needed)
-		return verdict;
-	struct causes own;
-	causes_init(&own, group->arena);
-	collect_failures(frame, group, &own);
-	collect_failures(frame, group, all);
-	verdict.good = fanout->partial && group->gather.good > 0;
-	verdict.partial = verdict.good;
-	verdict.status = causes_status(&own);
+	verdict.lacking = group->gather.good < group->gather.needed;
+	if (verdict.lacking) {
+		struct causes own;
+		causes_init(&own, group->arena);
+		collect_failures(frame, group, &own);
+		collect_failures(frame, group, all);
+		verdict.good = fanout->partial && group->gather.good > 0;
+		verdict.status = causes_status(&own);
+	}
+	verdict.partial = verdict.good && (verdict.lacking || gives_partial(frame, group));
 	return verdict;
 }
 
-bool fanout_group_value(const struct fanout_frame *frame, const struct group *group, bool partial,
+bool fanout_group_value(const struct fanout_frame *frame, const struct group *group, bool lacking,
 		struct value *ret)
 {
 	const struct fanout *fanout = container_of(frame->base.stage, struct fanout, stage);
@@ -203,8 +218,8 @@ bool fanout_group_value(const struct fanout_frame *frame, const struct group *gr
 		*ret = winner(group);
 		return true;
 	}
-	*ret = fanout->best.path ? best_object(frame, group, partial)
-				 : group_object(frame, group, partial);
+	*ret = fanout->best.path ? best_object(frame, group, lacking)
+				 : group_object(frame, group, lacking);
 	return value_present(ret);
 }
 
@@ -246,7 +261,7 @@ static struct outcome each_outcome(const struct fanout_frame *frame)
 		good += verdict.good;
 		if (verdict.good) {
 			struct value value;
-			if (!fanout_group_value(frame, group, verdict.partial, &value))
+			if (!fanout_group_value(frame, group, verdict.lacking, &value))
 				return run_out_of_memory();
 			members_name(&members, group->name);
 			append_value(&buffer, &value);
@@ -270,7 +285,7 @@ static struct outcome once_outcome(const struct fanout_frame *frame)
 	struct verdict verdict = fanout_judge(frame, group, &causes);
 	if (!verdict.good)
 		return fanout_failed(frame, &causes);
-	if (!fanout_group_value(frame, group, verdict.partial, &value))
+	if (!fanout_group_value(frame, group, verdict.lacking, &value))
 		return run_out_of_memory();
 	return finish(value, verdict.partial);
 }

@@ -353,6 +353,36 @@ def test_a_daemon_is_a_source(stack):
     equal((reply.id, reply.status, reply.body["causes"][0]["error"]), ("b", "NOT_FOUND", "too few good answers"))
 
 
+def test_what_is_partial_below_is_partial_above(stack):
+    source = Scripted(stack)
+    inner, _ = over(stack, ["north"], north=source.endpoint, nowhere=nobody(stack))
+    outer = Sluiced(stack, SLUICED, f"""
+limits: {{deadline: 60s, max_deadline: 60s}}
+sources:
+  inner: {{zmq: '{inner.endpoint}', target: partial}}
+caches:
+  hot: {{memory: 1MiB}}
+pipelines:
+  quote:
+    takes: {{symbol: string}}
+    steps:
+      - cache:
+          in: hot
+          key: "${{symbol}}"
+          ttl: 1h
+          miss: [{{fanout: {{to: inner, wait: any, body: {{symbol: "${{symbol}}"}}}}}}]
+""")
+    wait_up(Feed(stack, outer), ["inner"])
+    client = Client(stack, outer)
+    for n in range(2):
+        client.ask("quote", n, APPLE)
+        _, name, _ = source.hear()
+        source.say(f"{name} OK us=1\n{n}")
+        reply = client.hear()
+        equal((reply.status, reply.keys["cache"], reply.keys.get("partial")), ("OK", "miss", "1"))
+        equal(reply.body, {"north": n, "$missing": {"nowhere": "UNAVAILABLE"}})
+
+
 def test_a_deadline_and_a_cancel_run_down(stack):
     source = Scripted(stack)
     client = chained(stack, source)
@@ -377,5 +407,5 @@ tap.run([
     test_a_source_that_is_not_there, test_a_source_that_dies_and_comes_back, test_a_source_that_hangs,
     test_only_hanging_sources, test_an_answer_after_the_deadline, test_an_answer_that_comes_twice, test_garbage,
     test_a_required_source_that_is_late, test_a_required_source_is_asked_until_it_answers, test_each,
-    test_a_daemon_is_a_source, test_a_deadline_and_a_cancel_run_down,
+    test_a_daemon_is_a_source, test_what_is_partial_below_is_partial_above, test_a_deadline_and_a_cancel_run_down,
 ])

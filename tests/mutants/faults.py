@@ -334,6 +334,8 @@ FAULTS = [
      "					branch_failure(group, branch, source).status);", "					STATUS_UNAVAILABLE);"),
     ("who has not answered in time is not missing", "pipeline/stages/fanout_reply.c",
      "		if (!branch_good(branch))\n			members_lack(", "		if (!branch_good(branch) && branch->state != BRANCH_EXPIRED)\n			members_lack("),
+    ("what a source calls partial is given as the whole", "pipeline/stages/fanout_reply.c",
+     "(verdict.lacking || gives_partial(frame, group));", "verdict.lacking;"),
     ("a partial answer does not say so", "pipeline/requests/reply.c", "					.partial = outcome->partial},", "					.partial = false},"),
     ("causes that differ give the status of the last", "pipeline/async/causes.c",
      "	return causes->mixed ? STATUS_UNAVAILABLE : causes->common;", "	return causes->common;"),

@@ -13,7 +13,8 @@ struct answer {
 	uint32_t key;
 	uint32_t run;
 	bool odd;
-	bool large; /* so that a reply with it is REPLY_LARGE */
+	bool partial; /* its source says so */
+	bool large;   /* so that a reply with it is REPLY_LARGE */
 };
 
 /* As JSON, with a NUL at its end, into ANSWER_MAX bytes. */

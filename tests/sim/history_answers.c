@@ -56,16 +56,19 @@ static void end_ask(struct history *history, const struct appointment *appointme
 		coverage_meet(history->coverage, MET_LATE_ANSWER);
 		return;
 	}
-	history_tell(history, NULL, "%s.%" PRIu64 " answers: %s %s",
+	history_tell(history, NULL, "%s.%" PRIu64 " answers: %s %s%s",
 			history_source(history, appointment->resource)->source.name,
 			appointment->number, status_text(ending.status).data,
-			ending.garbled ? GARBLED : text);
+			answer->partial ? "partial=1 " : "", ending.garbled ? GARBLED : text);
 	witness_ask_ends(&history->witness, ask, ending.garbled ? STATUS_INTERNAL : ending.status,
 			answer);
-	scripted_ask_end(ask, ending.status,
-			ending.status != STATUS_OK ? FAILURE
-			: ending.garbled	   ? GARBLED
-						   : text);
+	if (answer->partial)
+		scripted_ask_end_partly(ask, text);
+	else
+		scripted_ask_end(ask, ending.status,
+				ending.status != STATUS_OK ? FAILURE
+				: ending.garbled	   ? GARBLED
+							   : text);
 }
 
 static void keep(struct history *history, struct appointment appointment)
@@ -74,6 +77,7 @@ static void keep(struct history *history, struct appointment appointment)
 	history->latest_key = history->witness.runs[appointment.run].key;
 	struct answer answer = {.key = history->latest_key, .run = appointment.run};
 	answer.odd = ending.odd && appointment.resource >= 2;
+	answer.partial = ending.partial && appointment.resource >= 2;
 	answer.large = ending.large;
 	if (appointment.resource < 2)
 		end_job(history, &appointment, ending, &answer);

@@ -12,6 +12,7 @@
 
 #define RETRY	   (5 * WORLD_MS) /* outboxes are tried again that much after a client reads */
 #define RELOADS	   UINT64_C(0x72656c6f6164) /* apart from all else that a seed decides */
+#define PARTIAL	   UINT64_C(0x7061727469616c)
 #define LAST_BURST 100 /* requests at the end come close together, for a drain to meet many */
 
 static bool per_thousand(struct random *random, uint32_t n)
@@ -54,6 +55,16 @@ static void plan_behaviour(struct behaviour *behaviour, struct random *random, b
 	};
 }
 
+/* Apart from all else that a seed decides. */
+static void plan_partial(struct plan *plan)
+{
+	static const uint32_t rates[] = {0, 0, 10, 100};
+	struct random random;
+	random_init(&random, plan->seed ^ PARTIAL);
+	for (size_t i = 2; i < PLAN_RESOURCES; i++)
+		plan->behaviours[i].partial = rates[random_below(&random, 4)];
+}
+
 struct ending plan_ending(const struct plan *plan, uint32_t resource, uint64_t number)
 {
 	const struct behaviour *behaviour = &plan->behaviours[resource];
@@ -79,6 +90,7 @@ struct ending plan_ending(const struct plan *plan, uint32_t resource, uint64_t n
 		ending.garbled = per_thousand(&random, behaviour->garbled);
 		ending.odd = !ending.garbled && per_thousand(&random, behaviour->odd);
 		ending.large = per_thousand(&random, behaviour->large);
+		ending.partial = !ending.garbled && per_thousand(&random, behaviour->partial);
 	}
 	return ending;
 }
@@ -256,6 +268,7 @@ bool plan_init(struct plan *plan, uint64_t seed, size_t requests)
 	plan->answers = per_thousand(&random, 500);
 	for (size_t i = 0; i < PLAN_RESOURCES; i++)
 		plan_behaviour(&plan->behaviours[i], &random, plan->answers);
+	plan_partial(plan);
 	/* One source is so bad at times that whoever asks it again asks for the last time, too. */
 	if (per_thousand(&random, 250))
 		plan->behaviours[2].failing = 800;

@@ -65,6 +65,7 @@ struct behaviour {
 	uint32_t missing;
 	uint32_t garbled;
 	uint32_t odd;
+	uint32_t partial;
 	uint32_t large;
 	uint32_t twice;
 };
@@ -90,6 +91,7 @@ struct ending {
 	enum status status;
 	bool garbled; /* its answer is no JSON */
 	bool odd;     /* a source's answer lacks its run */
+	bool partial; /* a source says so of its answer */
 	bool large;
 	bool twice; /* once more a little later */
 	bool never;

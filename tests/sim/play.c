@@ -195,7 +195,7 @@ static bool end_job(struct play *play, struct text name, uint64_t number, enum s
 }
 
 static bool end_ask(struct play *play, struct text name, uint64_t number, enum status status,
-		const char *text)
+		struct text rest)
 {
 	struct scripted_source *source = find_source(&play->harness.world, name);
 	if (!source)
@@ -203,11 +203,21 @@ static bool end_ask(struct play *play, struct text name, uint64_t number, enum s
 	struct scripted_ask *ask = scripted_ask_find(source, number);
 	if (!ask)
 		return late(play, name, number, source->source.stats.asked);
-	scripted_ask_end(ask, status, text);
+	bool partial = begins(rest, TEXT("partial=1"));
+	if (partial && status != STATUS_OK)
+		return wrong(play, "only what is OK is partial");
+	if (partial)
+		(void)cut(&rest, TEXT(" "));
+	const char *text = rest.size > 0 ? rest.data : NULL;
+	if (partial)
+		scripted_ask_end_partly(ask, text);
+	else
+		scripted_ask_end(ask, status, text);
 	return true;
 }
 
-/* `1 ends: STATUS[ TEXT]`, of a database, or the same with `answers`, of a source. */
+/* `1 ends: STATUS[ TEXT]`, of a database, or `1 answers: STATUS[ partial=1][ TEXT]`, of a source.
+ */
 static bool end_work(struct play *play, struct text name, struct text rest)
 {
 	uint64_t number;
@@ -217,11 +227,10 @@ static bool end_work(struct play *play, struct text name, struct text rest)
 	struct text status_name = cut(&rest, TEXT(" "));
 	if (!text_to_u64(digits, &number) || !status_from_text(status_name, &status))
 		return wrong(play, "a job or an ask ends as NAME.NUMBER ends: STATUS TEXT");
-	const char *text = rest.size > 0 ? rest.data : NULL;
 	if (text_equal(verb, TEXT("ends")))
-		return end_job(play, name, number, status, text);
+		return end_job(play, name, number, status, rest.size > 0 ? rest.data : NULL);
 	if (text_equal(verb, TEXT("answers")))
-		return end_ask(play, name, number, status, text);
+		return end_ask(play, name, number, status, rest);
 	return wrong(play, "a job ends, an ask answers");
 }
 

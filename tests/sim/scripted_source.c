@@ -98,7 +98,7 @@ static void cancel(struct frame *frame, enum reason reason)
 		finish(ask, outcome_status(STATUS_CANCELLED));
 }
 
-void scripted_ask_end(struct scripted_ask *ask, enum status status, const char *text)
+static void end(struct scripted_ask *ask, enum status status, const char *text, bool partial)
 {
 	if (ask->cancelled != REASON_NONE) {
 		finish(ask, outcome_status(STATUS_CANCELLED));
@@ -107,7 +107,19 @@ void scripted_ask_end(struct scripted_ask *ask, enum status status, const char *
 	ask->ask.source->stats.answered++;
 	if (status != STATUS_OK)
 		ask->ask.source->stats.failed++;
-	finish(ask, outcome_of(ask, status, text));
+	struct outcome outcome = outcome_of(ask, status, text);
+	outcome.partial = partial && outcome.status == STATUS_OK;
+	finish(ask, outcome);
+}
+
+void scripted_ask_end(struct scripted_ask *ask, enum status status, const char *text)
+{
+	end(ask, status, text, false);
+}
+
+void scripted_ask_end_partly(struct scripted_ask *ask, const char *json)
+{
+	end(ask, STATUS_OK, json, true);
 }
 
 static void ask_init(struct ask *ask, struct source *source, struct arena *arena,

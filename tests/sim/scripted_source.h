@@ -47,3 +47,6 @@ void scripted_ask_send(struct scripted_ask *ask);
 
 /* Answers an ask. One that was cancelled ends CANCELLED all the same. */
 void scripted_ask_end(struct scripted_ask *ask, enum status status, const char *text);
+
+/* The same with a value of which the source says that it is not the whole. */
+void scripted_ask_end_partly(struct scripted_ask *ask, const char *json);

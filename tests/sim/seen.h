@@ -59,7 +59,7 @@ struct seen_parts {
 	uint32_t asked; /* questions that go on, */
 	uint32_t came;	/* and good answers that came */
 	bool held;	/* the next waits in the outbox */
-	bool lacking;	/* one has said what is missing */
+	bool lacking;	/* one has said what is missing, or that it is not all of its answer */
 	bool exact;	/* all that came is to be given */
 };
 
@@ -162,8 +162,9 @@ struct seen_run {
 	uint64_t begun;
 	uint64_t ended; /* 0: not yet */
 	bool good;
-	bool gated; /* it was started under a condition */
-	bool given; /* in a part */
+	bool partial; /* its source said so */
+	bool gated;   /* it was started under a condition */
+	bool given;   /* in a part */
 };
 
 /* What is known of a key in the cache of a CACHE pipeline. */

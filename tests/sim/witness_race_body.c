@@ -23,6 +23,7 @@ static void write_value(struct body *body, const struct seen_branch *branch)
 {
 	char text[ANSWER_MAX];
 	answer_write(text, &branch->answer);
+	body->partial |= branch->answer.partial;
 	buffer_append(&body->text, text_of(text));
 }
 

@@ -103,6 +103,21 @@ static void check_null(struct witness *witness, uint32_t number)
 				number);
 }
 
+/* What holds an answer that is partial says so itself: at once, or in the reply that ends its
+ * parts.
+ */
+static void check_whole(struct witness *witness, uint32_t number, uint32_t run,
+		const struct wire_reply *reply)
+{
+	if (run >= witness->run_count || !witness->runs[run].partial)
+		return;
+	if (reply->status == STATUS_MORE)
+		witness->requests[number].parts.lacking = true;
+	else if (!reply->partial)
+		witness_complain(witness, "request %" PRIu32 " got a source's part for the whole",
+				number);
+}
+
 void witness_check_body(struct witness *witness, uint32_t number, const struct wire_reply *reply)
 {
 	static const char head[] = "\"run\":";
@@ -120,6 +135,7 @@ void witness_check_body(struct witness *witness, uint32_t number, const struct w
 		at += sizeof(head) - 1;
 		uint32_t run = (uint32_t)strtoul(at, NULL, 10);
 		check_value(witness, number, run);
+		check_whole(witness, number, run, reply);
 		witness_cache_gave(witness, number, run, reply);
 		witness_generation_gave(witness, number, run, reply);
 		witness_gate_gave(witness, number, run);

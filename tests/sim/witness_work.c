@@ -265,6 +265,7 @@ void witness_ask_ends(struct witness *witness, const struct scripted_ask *ask, e
 	uint32_t request = request_of_ask(ask);
 	--*live_of(witness, generation_of_ask(witness, ask), key_of_ask(ask));
 	note_end(witness, answer->run, status);
+	witness->runs[answer->run].partial = answer->partial;
 	if (answer->odd) /* where its run is looked for, it is a bad answer */
 		witness->given[key_of_ask(ask)][STATUS_INTERNAL] = witness_now(witness);
 	witness_breaker_answered(witness, ask, status);

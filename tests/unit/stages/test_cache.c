@@ -195,6 +195,9 @@ static void test_what_is_partial_or_nothing_is_not_kept(void **state)
 	expect(partial, "OK cache=miss partial=1 "
 			"{\"north\":1,\"$missing\":{\"south\":\"UNAVAILABLE\"}}");
 	expect(start("p", "{}", 1000), "");
+	struct trial *of_a_source = start("q", "{}", 1000);
+	quote_partly(&world.north, 1, "1");
+	expect(of_a_source, "OK cache=miss partial=1 1");
 	struct trial *nothing = start("q", "{}", 1000);
 	scripted_ask_end(ask(&world.north, 1), STATUS_OK, NULL);
 	expect(nothing, "OK cache=miss");

@@ -222,6 +222,49 @@ static void test_a_partial_answer_stays_partial_on_its_way(void **state)
 		      "{\"quotes\":{\"north\":1,\"$missing\":{\"south\":\"UNAVAILABLE\"}}}");
 }
 
+static void expect_after_two(
+		const char *options, const char *north, const char *south, const char *expected)
+{
+	load_fanout(options);
+	struct trial *trial = start("p", "{}", 1000);
+	quote_partly(&world.north, 0, north);
+	if (answer(trial)[0] == '\0')
+		quote(&world.south, 0, south);
+	expect(trial, expected);
+}
+
+static void test_what_a_source_gives_as_partial_stays_so(void **state)
+{
+	expect_after_two("to: [north, south]", "1", "2", "OK partial=1 {\"north\":1,\"south\":2}");
+}
+
+static void test_a_winner_that_is_partial(void **state)
+{
+	expect_after_two("to: [north, south], wait: any", "1", "2", "OK partial=1 1");
+}
+
+static void test_the_best_one_is_partial(void **state)
+{
+	expect_after_two("to: [north, south], best: {lowest: price}", "{\"price\":1}",
+			"{\"price\":2}", "OK partial=1 {\"price\":1,\"$source\":\"north\"}");
+}
+
+/* Nothing of it is given. */
+static void test_another_than_the_best_is_partial(void **state)
+{
+	expect_after_two("to: [north, south], best: {highest: price}", "{\"price\":1}",
+			"{\"price\":2}", "OK {\"price\":2,\"$source\":\"south\"}");
+}
+
+static void test_one_element_is_partial(void **state)
+{
+	load_fanout("to: north, each: {s: '${list}'}, wait: any");
+	struct trial *trial = start("p", "{\"list\":[\"A\",\"B\"]}", 1000);
+	quote_partly(&world.north, 0, "1");
+	quote(&world.north, 0, "2");
+	expect(trial, "OK partial=1 {\"A\":1,\"B\":2}");
+}
+
 /* The second's body can't be made when the first has been asked already. */
 static void test_asks_that_were_in_vain_are_losers(void **state)
 {
@@ -259,6 +302,11 @@ int main(void)
 			stage_test(test_a_timeout_that_is_longer_than_what_remains_is_none),
 			stage_test(test_no_time_to_ask),
 			stage_test(test_a_partial_answer_stays_partial_on_its_way),
+			stage_test(test_what_a_source_gives_as_partial_stays_so),
+			stage_test(test_a_winner_that_is_partial),
+			stage_test(test_the_best_one_is_partial),
+			stage_test(test_another_than_the_best_is_partial),
+			stage_test(test_one_element_is_partial),
 			stage_test(test_asks_that_were_in_vain_are_losers),
 	};
 	return cmocka_run_group_tests_name("stages/fanout_partial", tests, NULL, NULL);

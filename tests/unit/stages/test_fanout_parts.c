@@ -78,6 +78,18 @@ static void test_each_answer_is_a_part(void **state)
 	expect(trial, "OK {}");
 }
 
+static void test_the_end_says_that_a_part_was_partial(void **state)
+{
+	load_fanout("to: [north, south]");
+	struct trial *trial = start_parts("{\"e\":[\"a\"]}");
+	quote_partly(&world.north, 0, "1");
+	expect_part("{\"a\":{\"north\":1}}");
+	quote(&world.south, 0, "2");
+	expect_part("{\"a\":{\"south\":2}}");
+	expect_part("");
+	expect(trial, "OK partial=1 {}");
+}
+
 static void test_it_ends_when_all_is_read(void **state)
 {
 	load_fanout("to: [north, south]");
@@ -286,6 +298,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 			parts_test(test_each_answer_is_a_part),
+			parts_test(test_the_end_says_that_a_part_was_partial),
 			parts_test(test_it_ends_when_all_is_read),
 			parts_test(test_no_more_is_asked_than_has_room),
 			parts_test(test_one_element_is_always_asked_for),

@@ -218,6 +218,11 @@ void quote(const struct scripted_source *source, size_t n, const char *json)
 	scripted_ask_end(ask(source, n), STATUS_OK, json);
 }
 
+void quote_partly(const struct scripted_source *source, size_t n, const char *json)
+{
+	scripted_ask_end_partly(ask(source, n), json);
+}
+
 void refuse(const struct scripted_source *source, size_t n, enum status status, const char *text)
 {
 	scripted_ask_end(ask(source, n), status, text);

@@ -77,6 +77,7 @@ struct scripted_ask *ask(const struct scripted_source *source, size_t n);
 /* Ends that job with a row. */
 void row(size_t n, const char *json);
 
-/* Answers that ask with a value, or with an error. */
+/* Answers that ask with a value, with one that is said to be partial, or with an error. */
 void quote(const struct scripted_source *source, size_t n, const char *json);
+void quote_partly(const struct scripted_source *source, size_t n, const char *json);
 void refuse(const struct scripted_source *source, size_t n, enum status status, const char *text);
