@@ -32,7 +32,7 @@ static enum progress reply(struct steps_frame *frame, const struct steps *steps)
 		outcome.blob = frame->blob;
 		outcome.stands = steps->nested && !frame->given;
 	}
-	outcome.partial = frame->partial;
+	outcome.partial = frame->partial && outcome.status == STATUS_OK;
 	return frame_done(&frame->base.frame, outcome);
 }
 

@@ -164,6 +164,9 @@ void witness_replied(struct witness *witness, uint32_t peer, struct text envelop
 	}
 	if (reply.status == STATUS_OK)
 		witness_check_body(witness, number, &reply);
+	else if (reply.partial)
+		witness_complain(witness, "request %" PRIu32 " got an error that is partial",
+				number);
 	witness_stream_ended(witness, number, &reply);
 	witness_race_replied(witness, number, &reply);
 	if (reply.status == STATUS_RESOURCE_EXHAUSTED)

@@ -265,6 +265,19 @@ static void test_one_element_is_partial(void **state)
 	expect(trial, "OK partial=1 {\"A\":1,\"B\":2}");
 }
 
+/* What is partial says nothing of why the reply can't be made. */
+static void test_an_error_is_not_partial(void **state)
+{
+	load("pipelines:\n  p:\n    steps:\n      - fanout: {to: [north, south], on_error: "
+	     "partial}\n"
+	     "        as: quotes\n    reply: {x: \"${quotes.none}\"}\n");
+	struct trial *trial = start("p", "{}", 1000);
+	quote(&world.north, 0, "1");
+	refuse(&world.south, 0, STATUS_UNAVAILABLE, "down");
+	expect(trial, "INVALID_ARGUMENT {\"error\":\"\\\"quotes.none\\\" is "
+		      "missing\",\"stage\":\"p\"}");
+}
+
 /* The second's body can't be made when the first has been asked already. */
 static void test_asks_that_were_in_vain_are_losers(void **state)
 {
@@ -307,6 +320,7 @@ int main(void)
 			stage_test(test_the_best_one_is_partial),
 			stage_test(test_another_than_the_best_is_partial),
 			stage_test(test_one_element_is_partial),
+			stage_test(test_an_error_is_not_partial),
 			stage_test(test_asks_that_were_in_vain_are_losers),
 	};
 	return cmocka_run_group_tests_name("stages/fanout_partial", tests, NULL, NULL);
