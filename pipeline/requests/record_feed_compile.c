@@ -150,7 +150,8 @@ static bool find_statuses(
 	enum status status;
 	struct nearest nearest;
 	nearest_init(&nearest, name);
-	if (status_from_text(name, &status)) {
+	/* MORE ends nothing, so nobody would ever be told of it. */
+	if (status_from_text(name, &status) && status != STATUS_MORE) {
 		*ret = UINT32_C(1) << status;
 		return true;
 	}

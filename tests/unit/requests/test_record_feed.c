@@ -294,6 +294,7 @@ static void test_errors_say_where_and_what_was_meant(void **state)
 	check_problem(state, "from: request.prodct",
 			"3:15: there is no pipeline \"prodct\"; did you mean \"product\"?");
 	check_problem(state, "from: request.", "3:15: there is no pipeline \"\"");
+	check_problem(state, "from: request.product.MORE", "3:15: there is no status \"MORE\"");
 	check_problem(state, "from: request.product.NOTFOUND",
 			"3:15: there is no status \"NOTFOUND\"; did you mean \"NOT_FOUND\"?");
 	check_problem(state, "where: {stauts: OK}",
