@@ -141,9 +141,15 @@ static bool types_equal(const struct option_value *a, const struct option_value 
 	return true;
 }
 
+/* A default says the same whether it is written out or not. */
+static bool given_alike(const struct option_value *a, const struct option_value *b)
+{
+	return a->given == b->given || (a->option && a->option->fallback);
+}
+
 bool option_value_equal(const struct option_value *a, const struct option_value *b)
 {
-	if (!text_equal(a->name, b->name) || a->given != b->given || a->choice != b->choice ||
+	if (!text_equal(a->name, b->name) || !given_alike(a, b) || a->choice != b->choice ||
 			a->number != b->number || !text_equal(a->text, b->text) ||
 			!text_equal(a->as, b->as) || !templates_equal(a->template, b->template) ||
 			!types_equal(a, b))

@@ -107,6 +107,21 @@ static void test_equal_values_differ_in_place_only(void **state)
 	assert_false(option_value_equal(&one, &other));
 }
 
+static void test_a_default_that_is_written_out_is_no_change(void **state)
+{
+	static const struct option with = {.key = "connections", .fallback = "4"};
+	static const struct option without = {.key = "connections"};
+	const struct option_value written = {.option = &with, .given = true, .number = 4};
+	const struct option_value left_out = {.option = &with, .number = 4};
+	const struct option_value other = {.option = &with, .given = true, .number = 5};
+	const struct option_value none = {.option = &without};
+	const struct option_value zero = {.option = &without, .given = true};
+	assert_true(option_value_equal(&written, &left_out));
+	assert_true(option_value_equal(&left_out, &written));
+	assert_false(option_value_equal(&other, &left_out));
+	assert_false(option_value_equal(&none, &zero));
+}
+
 static void test_equal_values_have_equal_templates(void **state)
 {
 	static const char *const texts[] = {"a", "1", "${a}", "${b}", "${a.b}", "${a | x}",
@@ -229,6 +244,7 @@ int main(void)
 			cmocka_unit_test(test_get),
 			cmocka_unit_test(test_find),
 			cmocka_unit_test(test_equal_values_differ_in_place_only),
+			cmocka_unit_test(test_a_default_that_is_written_out_is_no_change),
 			cmocka_unit_test(test_equal_values_have_equal_templates),
 			cmocka_unit_test(test_equal_values_take_the_same),
 			cmocka_unit_test(test_types_accept),
