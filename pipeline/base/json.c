@@ -201,7 +201,7 @@ static const char *scan_close(struct scan *s, const char *at)
 	s->open = value->next;
 	s->depth--;
 	value->next = s->count;
-	if (value->kind == JSON_OBJECT && value->count > JSON_NAMES_FEW) {
+	if (json_is_crowded(value)) {
 		s->crowded = true;
 	} else if (value->kind == JSON_OBJECT && value->count > 1) {
 		struct json view = view_of(s);
@@ -209,6 +209,18 @@ static const char *scan_close(struct scan *s, const char *at)
 			return NULL;
 	}
 	return end_value(s, value, at + 1);
+}
+
+/* A name, whose object is the innermost that is open, and the space behind it. */
+static inline const char *scan_name(struct scan *s, const char *at)
+{
+	at = scan_string(s, at);
+	if (at == NULL)
+		return NULL;
+	const struct json_value *name = &s->values[s->count - 1];
+	if (name->escaped && name->size > JSON_NAME_LONG)
+		s->values[s->open].escaped = 1;
+	return skip_space(s, at);
 }
 
 /* What stands behind an opening bracket or a comma: an element, or a name whose value follows. */
@@ -219,10 +231,9 @@ static const char *scan_entry(struct scan *s, const char *at)
 	if (value->kind == JSON_OBJECT) {
 		if (peek(s, at) != '"')
 			return fail(s, at, "expected a name");
-		at = scan_string(s, at);
+		at = scan_name(s, at);
 		if (at == NULL)
 			return NULL;
-		at = skip_space(s, at);
 		if (peek(s, at) != ':')
 			return fail(s, at, "expected ':'");
 		at++;

@@ -35,7 +35,8 @@ struct json_value {
 	uint32_t size; /* in bytes; quotes and brackets included */
 	uint32_t next; /* index of the first value that is not inside this one */
 	uint32_t kind : 3;
-	uint32_t escaped : 1; /* a string that has a backslash */
+	uint32_t escaped : 1; /* a string that has a backslash; an object with such a name, a long
+				 one */
 	uint32_t count : 28;  /* elements of an array, members of an object */
 };
 
@@ -64,7 +65,7 @@ extern const char json_out_of_memory[];
 /*
  * Checks text and lays the table, in arena. False: *ret_error says why (json_out_of_memory
  * included), and *ret is as it was. Duplicate names are found by comparison up to 8 members and by
- * a seeded hash beyond.
+ * a seeded hash beyond, or where one with an escape is long.
  */
 bool json_parse(struct json *ret, struct arena *arena, struct text text,
 		const struct json_limits *limits, struct json_error *ret_error);

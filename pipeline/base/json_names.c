@@ -2,8 +2,9 @@
 /*
  * Names of an object's members: found by the characters they stand for, and refused when two are
  * the same. Few names are compared each with each, which for a usual body costs less than one hash.
- * For many that would be quadratic, and a stranger writes them: a hash table with a key that he
- * doesn't know keeps it linear.
+ * For many, or for long ones that must be read character by character, that would cost many times
+ * what reading them does, and a stranger writes them: a hash table with a key that he doesn't know
+ * keeps it linear.
  */
 #include "pipeline/base/json_names.h"
 
@@ -91,19 +92,14 @@ static bool names_differ(const struct json *json, uint32_t index, const struct n
 	return true;
 }
 
-static bool is_crowded(const struct json_value *value)
-{
-	return value->kind == JSON_OBJECT && value->count > JSON_NAMES_FEW;
-}
-
 bool json_names_many(const struct json *json, struct arena *arena, struct json_error *ret_error)
 {
 	uint32_t most = 0, longest = 0;
 	for (uint32_t i = 0; i < json->count; i++) {
 		const struct json_value *value = &json->values[i];
-		if (is_crowded(value) && value->count > most)
+		if (json_is_crowded(value) && value->count > most)
 			most = value->count;
-		if (value->escaped && value->size > longest)
+		if (value->kind == JSON_STRING && value->escaped && value->size > longest)
 			longest = value->size;
 	}
 	size_t slots_size = slots_for(most) * sizeof(uint32_t);
@@ -115,7 +111,7 @@ bool json_names_many(const struct json *json, struct arena *arena, struct json_e
 	struct name_table table = {block, (char *)block + slots_size};
 	bool differ = true;
 	for (uint32_t i = 0; differ && i < json->count; i++)
-		if (is_crowded(&json->values[i]))
+		if (json_is_crowded(&json->values[i]))
 			differ = names_differ(json, i, &table, ret_error);
 	(void)arena_resize(arena, block, slots_size + longest, 0);
 	return differ;

@@ -7,6 +7,7 @@
 
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include <cmocka.h>
@@ -473,6 +474,50 @@ static void test_duplicates_among_few_and_many(void **state)
 	buffer_deinit(&buffer);
 }
 
+/* Two long names, which differ in their last character or not, both or one with an escape. */
+static void test_duplicates_among_long_names(void **state)
+{
+	static const char *const pads[] = {"n", "\\u006e"};
+	struct buffer buffer;
+	buffer_init(&buffer);
+	for (int i = 0; i < 8; i++) {
+		size_t second = 0;
+		buffer_clear(&buffer);
+		for (int name = 0; name < 2; name++) {
+			buffer_append(&buffer, name ? TEXT(",\"") : TEXT("{\""));
+			second = buffer.size - 1;
+			for (int n = 0; n < 70; n++)
+				buffer_append(&buffer, text_of(pads[(i >> name) & 1]));
+			buffer_append_format(&buffer, "%d\":1", (i >> 2) & name);
+		}
+		buffer_append_char(&buffer, '}');
+		if (i < 4)
+			assert_refused(buffer_text(&buffer), second, "duplicate name");
+		else
+			assert_accepted(buffer_text(&buffer), 5);
+	}
+	buffer_deinit(&buffer);
+}
+
+/* What is left of a table's memory tells that there was one: else they are compared each with
+ * each. */
+static void test_few_long_names_are_hashed_where_one_has_an_escape(void **state)
+{
+	char text[200];
+	assert_non_null(arena_alloc(&arena, 16));
+	for (int size = 10; size < 80; size += 10) {
+		for (int escaped = 0; escaped < 2; escaped++) {
+			(void)snprintf(text, sizeof(text), "{\"%s%0*d\":1,\"b\":2}",
+					escaped ? "\\n" : "", size, 0);
+			const char *before = arena.at;
+			assert_accepted(text_of(text), 5);
+			size_t taken = (size_t)(arena.at - before);
+			bool hashed = escaped && size + 4 > 64;
+			assert_int_equal(taken, 5 * sizeof(struct json_value) + 16 * hashed);
+		}
+	}
+}
+
 static void test_duplicates_are_found_with_any_key(void **state)
 {
 	for (unsigned char byte = 1; byte < 3; byte++) {
@@ -517,6 +562,8 @@ int main(void)
 			TEST(test_memory_beyond_the_table_is_given_back),
 			TEST(test_memory_that_is_out),
 			TEST(test_duplicates_among_few_and_many),
+			TEST(test_duplicates_among_long_names),
+			TEST(test_few_long_names_are_hashed_where_one_has_an_escape),
 			TEST(test_duplicates_are_found_with_any_key),
 			TEST(test_crowds_inside_crowds),
 	};
