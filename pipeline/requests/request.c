@@ -6,6 +6,8 @@
  */
 #include "pipeline/requests/internal.h"
 
+#include <assert.h>
+
 static enum progress on_resume(struct frame *frame, struct frame *child);
 static void on_idle(struct scope *scope);
 
@@ -271,9 +273,11 @@ static bool admit(struct request *request)
 	return false;
 }
 
-/* What its stages have ready already can leave when it is known by its id. */
+/* What its stages have ready already can leave when it is known by its id. Each of them has seen
+ * whether it may wait. */
 static void enter_flight(struct request *request)
 {
+	assert(!request->run.used_up);
 	in_flight_add(request);
 	if (request->delivery)
 		delivery_go_on(request);
