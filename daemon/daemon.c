@@ -199,6 +199,7 @@ static bool watch(struct daemon *daemon)
 static bool make_loop(struct daemon *daemon)
 {
 	async_init(&daemon->async, loop_now(), random_u64());
+	random_init(&daemon->async.keys, random_u64());
 	daemon->looping = loop_init(&daemon->loop, &daemon->async) >= 0;
 	return daemon->looping;
 }

@@ -224,7 +224,7 @@ struct front *front_new(
 	front->loop = loop;
 	front->options = *options;
 	timer_init(&front->retry, on_retry);
-	random_hash_key(&loop->async->random, &key);
+	random_hash_key(&loop->async->keys, &key);
 	int error = arrivals_init(&front->arrivals, &key, options->on_oversize, options->user);
 	if (error == 0)
 		error = outgoing_init(&front->outgoing, loop);

@@ -17,6 +17,7 @@ void async_init(struct async *async, uint64_t now, uint64_t seed)
 	async->runner = (struct runner){NULL, NULL};
 	wheel_init(&async->wheel, now);
 	random_init(&async->random, seed);
+	random_init(&async->keys, ~seed);
 }
 
 void async_enter(struct async *async, uint64_t now)

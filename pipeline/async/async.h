@@ -19,8 +19,11 @@ struct async {
 	struct wheel wheel;
 	struct runner runner;
 	struct random random;
+	struct random keys; /* of hash tables only, for what is drawn from the other is seen: a
+			       client can foresee `retry_ms` when it has seen enough of them */
 };
 
+/* One seed fixes all that is drawn. A daemon seeds `keys` anew, by getrandom(2). */
 void async_init(struct async *async, uint64_t now, uint64_t seed);
 
 /* Begins a turn at now (never before the last one's) and fires the deadlines that are due. */

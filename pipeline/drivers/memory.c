@@ -40,7 +40,7 @@ static struct cache *make_cache(const struct driver_context *context, const char
 	struct random fixed;
 	random_init(&fixed, 0);
 	return memory_cache_new(name, size, context->account,
-			context->loop ? &context->loop->async->random : &fixed);
+			context->loop ? &context->loop->async->keys : &fixed);
 }
 
 static struct resource *create(const struct driver_context *context, const char *name,

@@ -42,7 +42,7 @@ struct engine *engine_new(struct async *async, const struct engine_limits *limit
 	engine->ops = *ops;
 	engine->log = log;
 	arena_pool_init(&engine->arenas, &engine->account, SPARE_ARENAS);
-	random_hash_key(&async->random, &engine->hash_key);
+	random_hash_key(&async->keys, &engine->hash_key);
 	link_init(&engine->clients);
 	link_init(&engine->stuck);
 	if (table_init(&engine->in_flight) == 0 && table_init(&engine->by_number) == 0)

@@ -252,13 +252,13 @@ bool memory_cache_resize(struct cache *cache, size_t bytes_max)
 }
 
 struct cache *memory_cache_new(
-		const char *name, size_t bytes_max, struct account *readers, struct random *random)
+		const char *name, size_t bytes_max, struct account *readers, struct random *keys)
 {
 	struct memory_cache *c = calloc(1, sizeof(*c));
 	if (c == NULL)
 		return NULL;
 	c->cache = (struct cache){.ops = &ops, .name = name, .stats.bytes_max = bytes_max};
 	cache_queues_init(&c->queues, bytes_max, readers, &c->cache.stats);
-	random_hash_key(random, &c->cache.hash_key);
+	random_hash_key(keys, &c->cache.hash_key);
 	return &c->cache;
 }

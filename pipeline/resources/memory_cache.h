@@ -18,12 +18,12 @@ struct account;
 struct random;
 
 /*
- * A cache of at most bytes_max bytes; the hash key is drawn from random. readers is charged for
+ * A cache of at most bytes_max bytes; the hash key is drawn from keys. readers is charged for
  * evicted values that are still read. Borrows name and readers. NULL when memory is out. Freed by
  * ops->free.
  */
 struct cache *memory_cache_new(
-		const char *name, size_t bytes_max, struct account *readers, struct random *random);
+		const char *name, size_t bytes_max, struct account *readers, struct random *keys);
 
 /*
  * Does a bounded part of going to another bound: what is over a lower one is evicted. False: it is

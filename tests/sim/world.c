@@ -227,7 +227,7 @@ static struct cache *make_cache(struct world *world, const char *name, struct ac
 {
 	const struct option_map *map = settings(world, "caches", name);
 	size_t bytes = map ? option_number(map, "memory") : CACHE_BYTES;
-	struct cache *cache = memory_cache_new(name, bytes, account, &world->async.random);
+	struct cache *cache = memory_cache_new(name, bytes, account, &world->async.keys);
 	return cache && world->wrap_cache ? world->wrap_cache(world->wrap_user, cache) : cache;
 }
 

@@ -245,6 +245,17 @@ static void test_refused_by_takes(void **state)
 	assert_int_equal(counts()->in_flight_highest, 0);
 }
 
+/* What clients see of it, retry_ms and when values expire, tells them nothing of the keys then. */
+static void test_keys_of_tables_have_a_generator_of_their_own(void **state)
+{
+	struct async untouched;
+	async_init(&untouched, WORLD_START, 1);
+	load(P);
+	assert_memory_equal(&h.world.async.random, &untouched.random, sizeof(untouched.random));
+	assert_memory_not_equal(&h.world.async.keys, &untouched.keys, sizeof(untouched.keys));
+	assert_memory_not_equal(&untouched.keys, &untouched.random, sizeof(untouched.keys));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -262,6 +273,7 @@ int main(void)
 			request_test(test_a_cancel_that_is_malformed_is_ignored),
 			request_test(test_what_the_loop_sees_first_wins),
 			request_test(test_refused_by_takes),
+			request_test(test_keys_of_tables_have_a_generator_of_their_own),
 	};
 	return cmocka_run_group_tests_name("requests/request", tests, NULL, NULL);
 }
