@@ -3,15 +3,14 @@
  * A ring. An element leaves the ring when it is pulled and is released at the next pull, so the
  * consumer may use it meanwhile and there is room behind it already.
  *
- * Invariants: count <= capacity; taken = released + count + (current ? 1 : 0); over, it has neither
- * elements nor a current one.
+ * Invariants: count <= capacity; of what was taken all is released but what lies in the ring and
+ * the current one; over, it has neither.
  */
 #include "pipeline/async/stream_queue.h"
 
 #include <assert.h>
 
 #include "pipeline/async/scope.h"
-#include "pipeline/base/lesser.h"
 
 static void release(struct stream_queue *queue, void *element)
 {
@@ -90,14 +89,10 @@ enum pushed stream_queue_push(struct stream_queue *queue, void *element)
 	assert(element);
 	if (!takes_more(queue))
 		return QUEUE_CLOSED;
-	if (stream_queue_full(queue)) {
-		queue->refused++;
+	if (stream_queue_full(queue))
 		return QUEUE_FULL;
-	}
 	queue->buffer[(queue->first + queue->count) % queue->capacity] = element;
-	queue->taken++;
 	queue->count++;
-	queue->highest = (uint32_t)greater(queue->highest, queue->count);
 	stream_wake(&queue->stream);
 	return QUEUE_TAKEN;
 }

@@ -34,14 +34,11 @@ struct stream_queue {
 	void **buffer;
 	uint32_t capacity;
 	uint32_t first;
-	uint32_t count;	  /* that lie in it: pushed and not yet pulled */
-	uint32_t highest; /* ever */
-	void *current;	  /* what the consumer has; not counted */
+	uint32_t count; /* that lie in it: pushed and not yet pulled */
+	void *current;	/* what the consumer has; not counted */
 	struct stream_room *room;
 	struct outcome outcome; /* once it is to end */
 	bool ending;
-	uint64_t taken;
-	uint64_t refused; /* found it full */
 };
 
 /* buffer: room for capacity elements, at least 1. scope: where the consumer waits; NULL: it does

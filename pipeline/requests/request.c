@@ -161,7 +161,6 @@ static struct request *request_new(struct engine *engine, struct client *client,
 	request->run = (struct run){
 			.async = engine->async,
 			.arena = &request->arena,
-			.limits = &engine->limits.json,
 			.log = engine->log,
 			.id = moved(wire->id, message, copy),
 			.fresh = wire->fresh,

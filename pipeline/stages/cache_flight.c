@@ -122,7 +122,6 @@ static bool init_miss_run(struct flight *flight, struct stage_frame *frame, bool
 	miss->run = (struct run){
 			.async = frame->run->async,
 			.arena = arena,
-			.limits = frame->run->limits,
 			.log = frame->run->log,
 			.id = arena_copy(arena, frame->run->id),
 			.trace = frame->run->trace.data ? arena_copy(arena, frame->run->trace)

@@ -14,7 +14,6 @@ struct activation;
 struct arena;
 struct async;
 struct blob;
-struct json_limits;
 struct log;
 struct stream_queue;
 
@@ -42,7 +41,6 @@ struct part {
 struct run {
 	struct async *async;
 	struct arena *arena;
-	const struct json_limits *limits; /* for values that come from outside */
 	const struct log *log;
 	struct text id;	     /* for the log: the request's, or that of who started the flight */
 	struct text trace;   /* passed on to sources; absent: none */

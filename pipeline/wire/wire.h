@@ -84,13 +84,9 @@ struct wire_reply_keys {
 	uint64_t parts;
 };
 
-/* An upper bound of the bytes that wire_write_reply() writes: the header, and a LF if there is a
- * body. */
-size_t wire_reply_size(struct text id);
-
 /*
- * Writes a reply's header, with the LF if has_body, at `at`, which has room for wire_reply_size();
- * returns the end. An absent id is written as `-`.
+ * Writes a reply's header, with the LF if has_body, at `at`, which has room for WIRE_HEADER_MAX
+ * bytes; returns the end. An absent id is written as `-`.
  */
 char *wire_write_reply(char *at, struct text id, enum status status,
 		const struct wire_reply_keys *keys, bool has_body);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Headers are written straight to where they are sent from, into room that was measured before.
+ * Headers are written into room for the longest that there may be, so nothing is measured before.
  * What is written came through wire_parse_request(), wire_is_name() or wire_is_id(), or is our own,
  * so it is asserted and not checked.
  */
@@ -18,7 +18,7 @@
 #define REPLY_MAX (sizeof(REPLY_FIXED) - 1 + 5 * U64_DIGITS_MAX + WIRE_CACHE_MAX)
 
 static_assert(WIRE_ID_MAX + REPLY_MAX <= WIRE_HEADER_MAX,
-		"every reply's header is within the limit");
+		"every reply's header is within the limit, its LF included");
 static_assert(WIRE_TARGET_MAX + WIRE_ID_MAX + WIRE_VALUE_MAX +
 						sizeof("  999999999 trace= stream=1 fresh=1") <=
 				WIRE_HEADER_MAX,
@@ -39,11 +39,6 @@ static struct text id_or_dash(struct text id)
 {
 	assert(id.size <= WIRE_ID_MAX);
 	return id.data ? id : TEXT("-");
-}
-
-size_t wire_reply_size(struct text id)
-{
-	return id_or_dash(id).size + REPLY_MAX;
 }
 
 char *wire_write_reply(char *at, struct text id, enum status status,

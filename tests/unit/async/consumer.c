@@ -18,13 +18,16 @@ void items_init(struct items_queue *queue, struct scope *scope, uint32_t capacit
 	assert(capacity <= CAPACITY_MAX);
 	stream_queue_init(&queue->queue, scope, queue->buffer, capacity);
 	queue->queue.release = release;
+	queue->taken = 0;
 	for (int i = 0; i < ITEMS; i++)
 		items[i] = (struct item){.number = i};
 }
 
 enum pushed items_push(struct items_queue *queue, int number)
 {
-	return stream_queue_push(&queue->queue, &items[number]);
+	enum pushed pushed = stream_queue_push(&queue->queue, &items[number]);
+	queue->taken += pushed == QUEUE_TAKEN;
+	return pushed;
 }
 
 int items_released(void)

@@ -21,6 +21,7 @@ extern struct item items[ITEMS]; /* item n has the number n */
 struct items_queue {
 	struct stream_queue queue;
 	void *buffer[CAPACITY_MAX];
+	uint64_t taken; /* pushes */
 };
 
 /* All items are new. */

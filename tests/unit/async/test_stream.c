@@ -39,7 +39,7 @@ static int tear_down(void **state)
 	scope_close(&consumer.scope);
 	scope_close(&root->scope);
 	run();
-	if (roots_freed != 1 || (uint64_t)items_released() != queue.queue.taken)
+	if (roots_freed != 1 || (uint64_t)items_released() != queue.taken)
 		return -1;
 	return scripted_tear_down(state);
 }

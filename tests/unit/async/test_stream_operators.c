@@ -28,7 +28,7 @@ static int tear_down(void **state)
 	scope_close(&consumer.scope);
 	scope_close(&root->scope);
 	run();
-	if (roots_freed != 1 || (uint64_t)items_released() != queue.queue.taken)
+	if (roots_freed != 1 || (uint64_t)items_released() != queue.taken)
 		return -1;
 	return scripted_tear_down(state);
 }
@@ -164,7 +164,7 @@ static void test_operators_on_operators(void **state)
 	stream_take_init(&take, &select.stream, 3);
 	play(&take.stream, 12, STATUS_OK);
 	assert_true(consumer_got(&consumer, 0, 4, 16, -1));
-	assert_int_equal(queue.queue.taken, 5); /* closed by the pull after 4 */
+	assert_int_equal(queue.taken, 5); /* closed by the pull after 4 */
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)

@@ -161,7 +161,6 @@ struct trial *prepare(const char *pipeline, const char *body, uint64_t budget_ms
 	trial->run = (struct run){
 			.async = &world.async,
 			.arena = &trial->arena,
-			.limits = &world.limits,
 			.id = TEXT("1"),
 	};
 	uint64_t deadline = budget_ms == FOREVER ? SCOPE_FOREVER
