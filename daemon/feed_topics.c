@@ -6,12 +6,6 @@
  */
 #include "daemon/feed_topics.h"
 
-static bool begins_with(struct text name, struct text prefix)
-{
-	return prefix.size == 0 ||
-	       (prefix.size <= name.size && memcmp(name.data, prefix.data, prefix.size) == 0);
-}
-
 static struct text prefix_text(const struct topic_prefix *prefix)
 {
 	return (struct text){prefix->data, prefix->size};
@@ -22,7 +16,7 @@ static bool is_wanted(const struct topics *topics, struct text name)
 	if (topics->prefixes_missed > 0)
 		return true;
 	for (size_t i = 0; i < topics->prefix_count; i++) {
-		if (begins_with(name, prefix_text(&topics->prefixes[i])))
+		if (text_begins_with(name, prefix_text(&topics->prefixes[i])))
 			return true;
 	}
 	return false;
@@ -32,7 +26,7 @@ static bool is_wanted(const struct topics *topics, struct text name)
 static void look_again(struct topics *topics, struct text prefix)
 {
 	for (struct topic *topic = topics->first; topic; topic = topic->next) {
-		if (begins_with(topic->name, prefix))
+		if (text_begins_with(topic->name, prefix))
 			topic->wanted = is_wanted(topics, topic->name);
 	}
 }

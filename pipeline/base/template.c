@@ -37,15 +37,6 @@ static struct text trim(struct text t)
 	return t;
 }
 
-/* Takes what stands before the next mark off *rest, or all; then *rest is absent. */
-static struct text take_piece(struct text *rest, char mark)
-{
-	const char *at = memchr(rest->data, mark, rest->size);
-	struct text piece = {rest->data, at ? (size_t)(at - rest->data) : rest->size};
-	*rest = at ? (struct text){at + 1, rest->size - piece.size - 1} : (struct text){NULL, 0};
-	return piece;
-}
-
 /* Spaces and brackets in a name are slips of the pen more often than names. */
 static bool is_segment(struct text t)
 {
@@ -65,9 +56,9 @@ static bool split_path(struct path *path, struct arena *arena)
 	if (segments == NULL)
 		return false;
 	struct text rest = path->whole;
-	path->name = take_piece(&rest, '.');
+	path->name = text_take(&rest, '.');
 	for (size_t i = 0; i < dots; i++)
-		segments[i] = take_piece(&rest, '.');
+		segments[i] = text_take(&rest, '.');
 	path->segments = segments;
 	path->segment_count = dots;
 	return true;
@@ -89,7 +80,7 @@ struct path *path_compile(
 	if (path == NULL || rest.data == NULL)
 		goto out_of_memory;
 	path->slot = -1;
-	path->whole = trim(take_piece(&rest, '|'));
+	path->whole = trim(text_take(&rest, '|'));
 	if (rest.data) {
 		path->fallback = scalar_or_string(trim(rest), true, arena);
 		if (path->fallback.data == NULL)
@@ -155,20 +146,15 @@ static const char *compile_path(struct compilation *c, struct text rest)
 	return bracket + 1;
 }
 
-static bool begins_with(struct text t, struct text prefix)
-{
-	return t.size >= prefix.size && memcmp(t.data, prefix.data, prefix.size) == 0;
-}
-
 static bool compile_parts(struct compilation *c, struct text rest)
 {
 	const char *end = rest.data + rest.size;
 	while (rest.size > 0) {
 		const char *at = rest.data;
-		if (begins_with(rest, TEXT("$${"))) {
+		if (text_begins_with(rest, TEXT("$${"))) {
 			buffer_append(&c->literal, TEXT("${"));
 			at += 3;
-		} else if (begins_with(rest, TEXT("${"))) {
+		} else if (text_begins_with(rest, TEXT("${"))) {
 			at = compile_path(c, rest);
 			if (at == NULL)
 				return false;

@@ -5,8 +5,7 @@
  * slices.
  *
  *   ${a.b.0}       a path: a name, then members or array indexes
- *   ${a.b | text}  the text where the path leads nowhere; read as JSON if it is a JSON scalar, else
- * as a string
+ *   ${a.b | text}  the text where the path leads nowhere: JSON if it is a JSON scalar, or a string
  *   $${            a literal `${`
  *
  * Names are not known here: each path carries the slot that its first name was bound to by whoever

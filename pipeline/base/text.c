@@ -5,6 +5,19 @@
  */
 #include "pipeline/base/text.h"
 
+struct text text_take(struct text *rest, char mark)
+{
+	struct text piece = *rest;
+	const char *at = rest->data ? memchr(rest->data, mark, rest->size) : NULL;
+	if (!at) {
+		*rest = (struct text){NULL, 0};
+		return piece;
+	}
+	piece.size = (size_t)(at - piece.data);
+	*rest = (struct text){at + 1, rest->size - piece.size - 1};
+	return piece;
+}
+
 int text_compare(struct text a, struct text b)
 {
 	size_t common = a.size < b.size ? a.size : b.size;

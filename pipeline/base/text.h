@@ -30,6 +30,24 @@ static inline bool text_equal(struct text a, struct text b)
 	return a.size == b.size && (a.size == 0 || memcmp(a.data, b.data, a.size) == 0);
 }
 
+static inline bool text_begins_with(struct text t, struct text prefix)
+{
+	return t.size >= prefix.size &&
+	       (prefix.size == 0 || memcmp(t.data, prefix.data, prefix.size) == 0);
+}
+
+/* Takes what stands before the next mark off *rest, and the mark. Where there is none it takes all,
+ * and *rest is absent from then on, and what is taken off that. */
+struct text text_take(struct text *rest, char mark);
+
+/* Copies t to `at`, nothing where it is absent; returns the end. */
+static inline char *text_put(char *at, struct text t)
+{
+	if (t.data)
+		memcpy(at, t.data, t.size);
+	return at + t.size;
+}
+
 /* Bytewise order; a prefix comes before what it begins. */
 int text_compare(struct text a, struct text b);
 

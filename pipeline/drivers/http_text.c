@@ -38,9 +38,8 @@ static size_t scheme_size(struct text url)
 {
 	static const struct text schemes[] = {{"http://", 7}, {"https://", 8}};
 	for (size_t i = 0; i < sizeof(schemes) / sizeof(*schemes); i++) {
-		size_t size = schemes[i].size;
-		if (url.size >= size && memcmp(url.data, schemes[i].data, size) == 0)
-			return size;
+		if (text_begins_with(url, schemes[i]))
+			return schemes[i].size;
 	}
 	return 0;
 }

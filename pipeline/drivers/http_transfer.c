@@ -42,7 +42,7 @@ static size_t on_header(char *data, size_t size, size_t count, void *user)
 	struct http_call *call = user;
 	struct text line = {data, size * count};
 	call->header_bytes += line.size;
-	if (line.size >= 5 && memcmp(line.data, "HTTP/", 5) == 0)
+	if (text_begins_with(line, TEXT("HTTP/")))
 		call->headed = false;
 	else if (text_equal(line, TEXT("\r\n")) || text_equal(line, TEXT("\n")))
 		call->headed = true;

@@ -64,7 +64,7 @@ static bool is_tcp_address(struct text address)
 /* Cuts prefix off t. */
 static bool skip_prefix(struct text *t, struct text prefix)
 {
-	if (t->size < prefix.size || memcmp(t->data, prefix.data, prefix.size) != 0)
+	if (!text_begins_with(*t, prefix))
 		return false;
 	*t = (struct text){t->data + prefix.size, t->size - prefix.size};
 	return true;

@@ -8,7 +8,7 @@
 bool command_is_cancel(struct text message)
 {
 	struct text name = TEXT("$cancel");
-	if (message.size < name.size || memcmp(message.data, name.data, name.size) != 0)
+	if (!text_begins_with(message, name))
 		return false;
 	return message.size == name.size || message.data[name.size] == ' ' ||
 	       message.data[name.size] == '\n';

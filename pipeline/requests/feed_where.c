@@ -50,7 +50,7 @@ const struct option feed_where_options[] = {
 		{.key = NULL},
 };
 
-struct compiling {
+struct compiling_where {
 	struct arena *arena;
 	struct diag *diag;
 	struct feed_test *next;
@@ -73,7 +73,7 @@ const struct record_member *feed_member(
 }
 
 /* Whether a text member may ever be this. */
-static void check_text(struct compiling *compiling, const struct option_value *value)
+static void check_text(struct compiling_where *compiling, const struct option_value *value)
 {
 	const struct record_member *member = compiling->member;
 	struct nearest nearest;
@@ -89,7 +89,8 @@ static void check_text(struct compiling *compiling, const struct option_value *v
 			TEXT_ARG(value->text), nearest_hint(&nearest, compiling->arena));
 }
 
-static const uint64_t *read_numbers(struct compiling *compiling, const struct option_list *list)
+static const uint64_t *read_numbers(
+		struct compiling_where *compiling, const struct option_list *list)
 {
 	uint64_t *numbers = arena_zalloc(compiling->arena, list->count * sizeof(*numbers));
 	if (!numbers) {
@@ -105,7 +106,7 @@ static const uint64_t *read_numbers(struct compiling *compiling, const struct op
 	return numbers;
 }
 
-static void add_list(struct compiling *compiling, enum operation operation,
+static void add_list(struct compiling_where *compiling, enum operation operation,
 		const struct option_value *value)
 {
 	struct feed_test *test = compiling->next++;
@@ -116,7 +117,7 @@ static void add_list(struct compiling *compiling, enum operation operation,
 		check_text(compiling, &value->list->values[i]);
 }
 
-static void add_bound(struct compiling *compiling, enum operation operation,
+static void add_bound(struct compiling_where *compiling, enum operation operation,
 		const struct option_value *value)
 {
 	if (compiling->member->kind != MEMBER_NUMBER)
@@ -127,7 +128,7 @@ static void add_bound(struct compiling *compiling, enum operation operation,
 			(struct feed_test){compiling->member, operation, value->number, NULL, NULL};
 }
 
-static void add_presence(struct compiling *compiling, const struct option_value *value)
+static void add_presence(struct compiling_where *compiling, const struct option_value *value)
 {
 	if (compiling->member->kind != MEMBER_TEXT)
 		diag_error(compiling->diag, value->place, "\"%s\" is always there",
@@ -136,20 +137,19 @@ static void add_presence(struct compiling *compiling, const struct option_value 
 	*compiling->next++ = (struct feed_test){compiling->member, operation, 0, NULL, NULL};
 }
 
-static void check_said(struct compiling *compiling, const struct option_value *entry)
+static void check_said(struct compiling_where *compiling, const struct option_value *entry)
 {
 	for (size_t i = 0; i < entry->map->count; i++) {
 		if (entry->map->values[i].given)
 			return;
 	}
 	diag_error(compiling->diag, entry->place,
-			"nothing is said of \"%.*s\": expected `equals`, `not`, `above`, `below` "
-			"or "
-			"`present`",
+			"nothing is said of \"%.*s\": expected `equals`, `not`, `above`, "
+			"`below` or `present`",
 			TEXT_ARG(entry->name));
 }
 
-static void compile_member(struct compiling *compiling, const struct option_value *entry)
+static void compile_member(struct compiling_where *compiling, const struct option_value *entry)
 {
 	const struct option_value *equals = option_get(entry->map, "equals");
 	const struct option_value *is_not = option_get(entry->map, "not");
@@ -187,7 +187,7 @@ struct feed_where feed_where_compile(
 	if (!map)
 		return (struct feed_where){NULL, 0};
 	struct feed_test *tests = arena_zalloc(arena, map->count * TESTS_MAX * sizeof(*tests));
-	struct compiling compiling = {.arena = arena, .diag = diag, .next = tests};
+	struct compiling_where compiling = {.arena = arena, .diag = diag, .next = tests};
 	if (!tests) {
 		diag_error(diag, map->place, "out of memory");
 		return (struct feed_where){NULL, 0};

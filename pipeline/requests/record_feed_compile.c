@@ -33,8 +33,7 @@ static const struct option outlier_options[] = {
 				.fallback = "1",
 				.min = 1,
 				.help = "it must be at least so far from the mean, in the member's "
-					"own "
-					"unit"},
+					"own unit"},
 		{.key = "memory",
 				.kind = OPTION_NUMBER,
 				.fallback = "1000",
@@ -63,8 +62,7 @@ const struct option record_feed_options[] = {
 				.min = 1,
 				.max = 100,
 				.help = "`request`, `request.PIPELINE` or "
-					"`request.PIPELINE.STATUS`; or "
-					"several"},
+					"`request.PIPELINE.STATUS`; or several"},
 		{.key = "where",
 				.kind = OPTION_NAMED,
 				.table = feed_where_options,
@@ -90,7 +88,7 @@ const struct option record_feed_options[] = {
 		{.key = NULL},
 };
 
-struct compiling {
+struct compiling_feeds {
 	struct arena *arena;
 	struct diag *diag;
 	const struct option_map *pipelines;
@@ -100,7 +98,7 @@ struct compiling {
 	size_t row_size; /* with room for all feeds */
 };
 
-static void *allocate(struct compiling *compiling, struct place place, size_t size)
+static void *allocate(struct compiling_feeds *compiling, struct place place, size_t size)
 {
 	void *block = arena_zalloc(compiling->arena, size);
 	if (!block)
@@ -110,23 +108,10 @@ static void *allocate(struct compiling *compiling, struct place place, size_t si
 
 /* ---- from */
 
-/* Cuts off, and returns, what stands before the next dot. Absent: there is nothing left. */
-static struct text next_part(struct text *rest)
-{
-	const char *dot = rest->data ? memchr(rest->data, '.', rest->size) : NULL;
-	struct text part = *rest;
-	if (!dot) {
-		*rest = (struct text){NULL, 0};
-		return part;
-	}
-	part.size = (size_t)(dot - part.data);
-	*rest = (struct text){dot + 1, rest->size - part.size - 1};
-	return part;
-}
-
 /* The row of a pipeline's requests; of "-", of those that name none. False, reported: there is none
  * of that name. */
-static bool find_row(struct compiling *compiling, struct text name, struct place place, size_t *ret)
+static bool find_row(struct compiling_feeds *compiling, struct text name, struct place place,
+		size_t *ret)
 {
 	struct nearest nearest;
 	nearest_init(&nearest, name);
@@ -144,8 +129,8 @@ static bool find_row(struct compiling *compiling, struct text name, struct place
 	return false;
 }
 
-static bool find_statuses(
-		struct compiling *compiling, struct text name, struct place place, uint32_t *ret)
+static bool find_statuses(struct compiling_feeds *compiling, struct text name, struct place place,
+		uint32_t *ret)
 {
 	enum status status;
 	struct nearest nearest;
@@ -163,8 +148,8 @@ static bool find_statuses(
 }
 
 /* A feed is in a row once, however many of its `from` lead there. A row is made for its first. */
-static void see(struct compiling *compiling, size_t i, struct record_feed *feed, struct place place,
-		uint32_t statuses)
+static void see(struct compiling_feeds *compiling, size_t i, struct record_feed *feed,
+		struct place place, uint32_t statuses)
 {
 	struct feed_row *row = compiling->rows[i];
 	if (!row)
@@ -176,13 +161,13 @@ static void see(struct compiling *compiling, size_t i, struct record_feed *feed,
 	row->seers[row->count - 1].statuses |= statuses;
 }
 
-static void compile_from(struct compiling *compiling, struct record_feed *feed,
+static void compile_from(struct compiling_feeds *compiling, struct record_feed *feed,
 		const struct option_value *from)
 {
 	struct text rest = from->text;
-	struct text kind = next_part(&rest);
-	struct text pipeline = next_part(&rest);
-	struct text status = next_part(&rest);
+	struct text kind = text_take(&rest, '.');
+	struct text pipeline = text_take(&rest, '.');
+	struct text status = text_take(&rest, '.');
 	uint32_t statuses = ALL_STATUSES;
 	size_t row;
 	if (!text_equal(kind, TEXT("request")) || rest.data) {
@@ -213,7 +198,7 @@ static size_t count_members(void)
 	return count;
 }
 
-static void compile_select(struct compiling *compiling, struct record_feed *feed,
+static void compile_select(struct compiling_feeds *compiling, struct record_feed *feed,
 		const struct option_value *select)
 {
 	size_t count = select->given ? select->list->count : count_members();
@@ -236,7 +221,7 @@ static void compile_select(struct compiling *compiling, struct record_feed *feed
 	feed->member_count = count;
 }
 
-static void compile_outlier(struct compiling *compiling, struct record_feed *feed,
+static void compile_outlier(struct compiling_feeds *compiling, struct record_feed *feed,
 		const struct option_map *options, struct outlier_rule *rule)
 {
 	const struct option_value *field = option_get(options, "field");
@@ -255,7 +240,7 @@ static void compile_outlier(struct compiling *compiling, struct record_feed *fee
 	feed->field = NULL;
 }
 
-static void compile_feed(struct compiling *compiling, struct record_feed *feed,
+static void compile_feed(struct compiling_feeds *compiling, struct record_feed *feed,
 		const struct option_value *entry, struct random *random)
 {
 	const struct option_map *options = entry->map;
@@ -280,7 +265,7 @@ static void compile_feed(struct compiling *compiling, struct record_feed *feed,
 
 /* ---- all of them */
 
-static bool compile_feeds(struct compiling *compiling, struct record_feeds *feeds,
+static bool compile_feeds(struct compiling_feeds *compiling, struct record_feeds *feeds,
 		const struct option_map *map, struct random *random)
 {
 	if (map->count == 0)
@@ -299,7 +284,7 @@ struct record_feeds *record_feeds_compile(const struct option_map *map,
 		struct diag *diag)
 {
 	static const struct option_map none;
-	struct compiling compiling = {.arena = arena,
+	struct compiling_feeds compiling = {.arena = arena,
 			.diag = diag,
 			.pipelines = pipelines,
 			.row_count = pipelines->count + 1};

@@ -16,13 +16,6 @@ struct message {
 	struct part body; /* of it the value absent: none */
 };
 
-static char *put(char *at, struct text t)
-{
-	if (t.data)
-		memcpy(at, t.data, t.size);
-	return at + t.size;
-}
-
 static struct reply *write_reply(
 		struct engine *engine, struct client *client, const struct message *message)
 {
@@ -36,7 +29,7 @@ static struct reply *write_reply(
 	if (!reply)
 		return NULL;
 	memcpy(reply->data, header, size);
-	(void)put(put(put(reply->data + size, body->head), body->value), body->tail);
+	(void)text_put(text_put(text_put(reply->data + size, body->head), body->value), body->tail);
 	return reply;
 }
 

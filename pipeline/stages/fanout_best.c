@@ -41,14 +41,10 @@ static bool split(struct compiler *compiler, struct best *best, struct text path
 		return false;
 	best->path = segments;
 	best->path_size = count;
-	for (; count > 0; count--, segments++) {
-		const char *dot = memchr(path.data, '.', path.size);
-		size_t size = dot ? (size_t)(dot - path.data) : path.size;
-		*segments = (struct text){path.data, size};
-		if (size == 0)
+	for (size_t i = 0; i < count; i++) {
+		segments[i] = text_take(&path, '.');
+		if (segments[i].size == 0)
 			return false;
-		if (dot)
-			path = (struct text){dot + 1, path.size - size - 1};
 	}
 	return true;
 }

@@ -24,15 +24,9 @@ static_assert(WIRE_TARGET_MAX + WIRE_ID_MAX + WIRE_VALUE_MAX +
 				WIRE_HEADER_MAX,
 		"every request's header is within the limit");
 
-static inline char *put(char *at, struct text t)
-{
-	memcpy(at, t.data, t.size);
-	return at + t.size;
-}
-
 static inline char *put_number(char *at, struct text key, uint64_t number)
 {
-	return format_u64(put(at, key), number);
+	return format_u64(text_put(at, key), number);
 }
 
 static struct text id_or_dash(struct text id)
@@ -45,16 +39,16 @@ char *wire_write_reply(char *at, struct text id, enum status status,
 		const struct wire_reply_keys *keys, bool has_body)
 {
 	assert(keys->cache.size <= WIRE_CACHE_MAX);
-	at = put(at, id_or_dash(id));
+	at = text_put(at, id_or_dash(id));
 	*at++ = ' ';
-	at = put(at, status_text(status));
+	at = text_put(at, status_text(status));
 	at = put_number(at, TEXT(" us="), keys->us);
 	if (keys->cache.data)
-		at = put(put(at, TEXT(" cache=")), keys->cache);
+		at = text_put(text_put(at, TEXT(" cache=")), keys->cache);
 	if (keys->partial)
-		at = put(at, TEXT(" partial=1"));
+		at = text_put(at, TEXT(" partial=1"));
 	if (keys->duplicate)
-		at = put(at, TEXT(" duplicate=1"));
+		at = text_put(at, TEXT(" duplicate=1"));
 	if (keys->retry_ms)
 		at = put_number(at, TEXT(" retry_ms="), keys->retry_ms);
 	if (keys->max)
@@ -73,20 +67,20 @@ char *wire_write_request(char *at, struct text target, struct text id, uint64_t 
 {
 	assert(target.size >= 1 && target.size <= WIRE_TARGET_MAX);
 	assert(keys->trace.size <= WIRE_VALUE_MAX);
-	at = put(at, target);
+	at = text_put(at, target);
 	*at++ = ' ';
-	at = put(at, id_or_dash(id));
+	at = text_put(at, id_or_dash(id));
 	*at++ = ' ';
 	if (budget_ms == WIRE_BUDGET_NONE)
 		*at++ = '-';
 	else
 		at = format_u64(at, budget_ms < BUDGET_MAX ? budget_ms : BUDGET_MAX);
 	if (keys->trace.data)
-		at = put(put(at, TEXT(" trace=")), keys->trace);
+		at = text_put(text_put(at, TEXT(" trace=")), keys->trace);
 	if (keys->stream)
-		at = put(at, TEXT(" stream=1"));
+		at = text_put(at, TEXT(" stream=1"));
 	if (keys->fresh)
-		at = put(at, TEXT(" fresh=1"));
+		at = text_put(at, TEXT(" fresh=1"));
 	if (has_body)
 		*at++ = '\n';
 	return at;

@@ -61,11 +61,6 @@ static struct text skip_spaces(struct text t)
 	return t;
 }
 
-static bool begins(struct text t, struct text prefix)
-{
-	return t.size >= prefix.size && memcmp(t.data, prefix.data, prefix.size) == 0;
-}
-
 /* The peer of that name that is connected, or NULL. */
 static struct peer *find_peer(struct play *play, struct text name)
 {
@@ -97,7 +92,7 @@ static bool send_message(struct play *play, struct text name, struct text messag
 	struct buffer buffer;
 	if (!peer)
 		return wrong(play, "no more peers can connect");
-	if (begins(message, TEXT("["))) {
+	if (text_begins_with(message, TEXT("["))) {
 		message = (struct text){message.data + 1, message.size - 1};
 		envelope = cut(&message, TEXT("] "));
 	}
@@ -203,7 +198,7 @@ static bool end_ask(struct play *play, struct text name, uint64_t number, enum s
 	struct scripted_ask *ask = scripted_ask_find(source, number);
 	if (!ask)
 		return late(play, name, number, source->source.stats.asked);
-	bool partial = begins(rest, TEXT("partial=1"));
+	bool partial = text_begins_with(rest, TEXT("partial=1"));
 	if (partial && status != STATUS_OK)
 		return wrong(play, "only what is OK is partial");
 	if (partial)
@@ -338,7 +333,7 @@ static bool play_input(struct play *play, uint64_t ms, struct text input)
 {
 	struct world *world = &play->harness.world;
 	struct text what = input;
-	bool same_turn = begins(input, TEXT("and "));
+	bool same_turn = text_begins_with(input, TEXT("and "));
 	if (ms < play->ms)
 		return wrong(play, "time does not run backwards");
 	if (same_turn && ms != play->ms)
@@ -366,7 +361,7 @@ static bool play_line(struct play *play, struct text line)
 	}
 	struct text time = cut(&rest, TEXT(" "));
 	rest = skip_spaces(rest);
-	if (!begins(rest, TEXT("> ")))
+	if (!text_begins_with(rest, TEXT("> ")))
 		return true;
 	if (!text_to_u64(time, &ms))
 		return wrong(play, "an input's time is in whole milliseconds");

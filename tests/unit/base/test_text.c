@@ -29,6 +29,43 @@ static void test_of(void **state)
 	assert_int_equal(text_of(NULL).size, 0);
 }
 
+static void test_begins_with(void **state)
+{
+	struct text absent = {NULL, 0};
+	assert_true(text_begins_with(TEXT("ab"), TEXT("ab")));
+	assert_true(text_begins_with(TEXT("abc"), TEXT("ab")));
+	assert_false(text_begins_with(TEXT("a"), TEXT("ab")));
+	assert_false(text_begins_with(TEXT("acb"), TEXT("ab")));
+	assert_true(text_begins_with(TEXT("a"), TEXT("")));
+	assert_true(text_begins_with(absent, absent));
+	assert_false(text_begins_with(absent, TEXT("a")));
+}
+
+static void test_take(void **state)
+{
+	struct text rest = TEXT("a.b2..");
+	assert_true(text_equal(text_take(&rest, '.'), TEXT("a")));
+	assert_true(text_equal(text_take(&rest, '.'), TEXT("b2")));
+	assert_true(text_equal(rest, TEXT(".")));
+	assert_int_equal(text_take(&rest, '.').size, 0);
+	assert_non_null(rest.data);
+	assert_non_null(text_take(&rest, '.').data);
+	assert_null(rest.data);
+	assert_null(text_take(&rest, '.').data);
+	rest = TEXT("abc");
+	assert_true(text_equal(text_take(&rest, '.'), TEXT("abc")));
+	assert_null(rest.data);
+}
+
+static void test_put(void **state)
+{
+	char room[8] = "";
+	char *end = text_put(text_put(room, TEXT("ab")), TEXT("c"));
+	assert_ptr_equal(end, room + 3);
+	assert_ptr_equal(text_put(end, (struct text){NULL, 0}), end);
+	assert_string_equal(room, "abc");
+}
+
 static void test_compare(void **state)
 {
 	static const struct {
@@ -127,6 +164,9 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 			cmocka_unit_test(test_equal),
 			cmocka_unit_test(test_of),
+			cmocka_unit_test(test_begins_with),
+			cmocka_unit_test(test_take),
+			cmocka_unit_test(test_put),
 			cmocka_unit_test(test_compare),
 			cmocka_unit_test(test_to_u64),
 			cmocka_unit_test(test_utf8_size),
