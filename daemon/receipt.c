@@ -1,4 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What a reload has changed, told from what the two configurations say; in words for a log, as a
+ * JSON array for the feed.
+ */
 #include "daemon/receipt.h"
 
 #include <string.h>

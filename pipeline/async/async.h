@@ -4,7 +4,8 @@
  * What all asynchronous work stands on: the time of this turn, deadlines, the runner, randomness.
  * It is handed time and never asks for it, so a simulator can be the clock.
  *
- * A turn is one dispatch of one event source: async_enter(), the handler, async_leave().
+ * A turn is one dispatch of one event source: async_enter(), the handler, async_leave(). A handler
+ * that does much may enter again on the way, so that no deadline waits for the end of its turn.
  */
 #include <stdint.h>
 
@@ -26,7 +27,8 @@ struct async {
 /* One seed fixes all that is drawn. A daemon seeds `keys` anew, by getrandom(2). */
 void async_init(struct async *async, uint64_t now, uint64_t seed);
 
-/* Begins a turn at now (never before the last one's) and fires the deadlines that are due. */
+/* Begins a turn at now (never before the last one's), or goes on with it, and fires the deadlines
+ * that are due. */
 void async_enter(struct async *async, uint64_t now);
 
 /*

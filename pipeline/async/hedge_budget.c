@@ -1,4 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Counted in hundredths, so that a percentage earns whole numbers and no fraction is lost.
+ *
+ * Invariant: at most what is kept lies in it.
+ */
 #include "pipeline/async/hedge_budget.h"
 
 #include "pipeline/base/lesser.h"

@@ -7,10 +7,9 @@
  * A permit is a frame. Starting it takes one now (DONE, OK), waits (PENDING), or is refused when
  * the queue is full (DONE, RESOURCE_EXHAUSTED). Cancelled, it leaves the queue. Where the queue's
  * delay is controlled, who has waited too long is shed when its turn comes (RESOURCE_EXHAUSTED, and
- * `shed`). Whoever holds one
- * gives it back when the work has really ended, and it goes straight to the next in the queue. A
- * waiter that is granted and cancelled at once still has the permit, and gives it back. The loop
- * thread only.
+ * `shed`). Whoever holds one gives it back when the work has really ended, and it goes straight to
+ * the next in the queue. A waiter that is granted and cancelled at once still has the permit, and
+ * gives it back. The loop thread only.
  */
 #include <stdbool.h>
 #include <stdint.h>

@@ -17,9 +17,9 @@
 #define WHEEL_TICK_BITS 19
 #define WHEEL_SLOT_BITS 6
 #define WHEEL_SLOTS	(1 << WHEEL_SLOT_BITS)
-#define WHEEL_LEVELS                                                                               \
-	8 /* 8 levels of 6 bits cover the 45 bits of tick that 64 bits of nanoseconds leave */
-#define WHEEL_NEVER UINT64_MAX
+/* 6 bits each: they cover the 45 bits of tick that 64 bits of nanoseconds leave. */
+#define WHEEL_LEVELS 8
+#define WHEEL_NEVER  UINT64_MAX
 
 struct timer;
 typedef void (*timer_fn)(struct timer *timer);

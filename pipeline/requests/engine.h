@@ -137,7 +137,9 @@ void engine_receive_late(struct engine *engine);
 
 /*
  * From here to engine_flush(), in the same turn, requests may be kept for a moment, to be started a
- * few at a time, and replies to what is answered at once, to leave together.
+ * few at a time, and replies to what is answered at once, to leave together. Where the turn is
+ * entered again in between, deadlines fire in the middle of a batch: whatever ends something starts
+ * the requests that are kept first, and an engine_flush() from there ends the batch.
  */
 void engine_begin_batch(struct engine *engine);
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Requests by client, envelope and id. Only what waits is ever in the table, so a cache hit costs
- * nothing here. Ids are chosen by clients, so the hash is keyed.
+ * Requests by client, envelope and id. Only what waits is ever in the table, and it is looked into
+ * only for a client that has something in flight: a cache hit of any other costs nothing here. Ids
+ * are chosen by clients, so the hash is keyed.
  */
 #include "pipeline/requests/internal.h"
 

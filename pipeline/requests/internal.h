@@ -63,7 +63,7 @@ struct request {
 	bool idle;   /* nothing goes on in its scope */
 };
 
-/* OPEN -> GONE; freed when no request points at it. */
+/* Freed as soon as it is gone: only requests in flight point at it, and they are let go first. */
 struct client {
 	struct engine *engine;
 	void *connection;

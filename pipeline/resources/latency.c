@@ -1,4 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * One window fills while the other, which is full, holds the times before. When both are full the
+ * older one is emptied, and fills in its turn.
+ */
 #include "pipeline/resources/latency.h"
 
 #include <string.h>
