@@ -110,7 +110,7 @@ static void tell_refusal(struct daemon *daemon, const struct diag *diag)
 	buffer_append_char(&members, ']');
 	feed_daemon_members(daemon->feed, "reload_refused", buffer_text(&members));
 	buffer_deinit(&members);
-	notify_reloaded("serving generation %" PRIu64 "; reload refused: %.*s", number,
+	notify_ready("serving generation %" PRIu64 "; reload refused: %.*s", number,
 			TEXT_ARG(first));
 }
 
@@ -144,7 +144,7 @@ static void tell_reloaded(struct daemon *daemon, const struct build *before)
 	log_line(&daemon->log, LOG_LEVEL_NOTICE, "reloaded", {"generation", generation},
 			{"changes", buffer_text(&words)});
 	feed_daemon_members(daemon->feed, "reloaded", buffer_text(&members));
-	notify_reloaded("serving generation %" PRIu64, number);
+	notify_ready("serving generation %" PRIu64, number);
 	buffer_deinit(&members);
 	buffer_deinit(&words);
 }

@@ -6,18 +6,19 @@
  */
 #include <stdint.h>
 
-/* READY=1 with a status in words. */
-void notify_ready(const char *status);
+/* READY=1 with a status in words, at the end of a start or of a reload, also one that was refused.
+ */
+void notify_ready(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
-/* RELOADING=1, with the time that it begins, in microseconds, monotonic; to be ended by
- * notify_reloaded(): READY=1 with a status in words, also where the reload was refused. */
+/* RELOADING=1, with the time that it begins, in microseconds, monotonic; notify_ready() ends it. */
 void notify_reloading(uint64_t now_us);
-void notify_reloaded(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
-/* STATUS= */
-void notify_status(const char *format, ...) __attribute__((format(printf, 1, 2)));
+/* What a start or a reload waits for, and EXTEND_TIMEOUT_USEC for as long as it still may. */
+void notify_waiting(uint64_t extend_us, const char *format, ...)
+		__attribute__((format(printf, 2, 3)));
 
-/* STOPPING=1, and EXTEND_TIMEOUT_USEC for as long as the drain may take. */
+/* STOPPING=1, with a status that is one short line, and EXTEND_TIMEOUT_USEC for as long as the
+ * drain may take. */
 void notify_stopping(uint64_t extend_us, const char *status);
 
 /* WATCHDOG=1 */

@@ -66,10 +66,10 @@ static void test_ready(void **state)
 	assert_string_equal(told(*state), "");
 }
 
-static void test_status(void **state)
+static void test_waiting(void **state)
 {
-	notify_status("%d requests in flight", 17);
-	assert_string_equal(told(*state), "STATUS=17 requests in flight");
+	notify_waiting(10000000, "waiting for %s", "north");
+	assert_string_equal(told(*state), "EXTEND_TIMEOUT_USEC=10000000\nSTATUS=waiting for north");
 }
 
 static void test_stopping(void **state)
@@ -83,7 +83,7 @@ static void test_reloading(void **state)
 {
 	notify_reloading(1234567);
 	assert_string_equal(told(*state), "RELOADING=1\nMONOTONIC_USEC=1234567\nSTATUS=reloading");
-	notify_reloaded("serving generation %d\nX=1", 2);
+	notify_ready("serving generation %d\nX=1", 2);
 	assert_string_equal(told(*state), "READY=1\nSTATUS=serving generation 2 X=1");
 }
 
@@ -97,10 +97,8 @@ static void test_a_status_is_one_line(void **state)
 {
 	notify_ready("a\nMAINPID=1");
 	assert_string_equal(told(*state), "READY=1\nSTATUS=a MAINPID=1");
-	notify_status("%s", "b\r\nWATCHDOG=trigger");
-	assert_string_equal(told(*state), "STATUS=b  WATCHDOG=trigger");
-	notify_stopping(1, "c\nREADY=1");
-	assert_string_equal(told(*state), "STOPPING=1\nEXTEND_TIMEOUT_USEC=1\nSTATUS=c READY=1");
+	notify_waiting(1, "%s", "b\r\nWATCHDOG=trigger");
+	assert_string_equal(told(*state), "EXTEND_TIMEOUT_USEC=1\nSTATUS=b  WATCHDOG=trigger");
 }
 
 static void test_a_long_status_is_cut(void **state)
@@ -108,15 +106,35 @@ static void test_a_long_status_is_cut(void **state)
 	char status[600];
 	memset(status, 'x', sizeof(status) - 1);
 	status[sizeof(status) - 1] = '\0';
-	notify_status("%s", status);
-	assert_int_equal(strlen(told(*state)), strlen("STATUS=") + 511);
+	notify_ready("%s", status);
+	assert_int_equal(strlen(told(*state)), strlen("READY=1\nSTATUS=") + 511);
+}
+
+/* Of two, three and four bytes, and with each number of bytes before them. */
+static void test_a_character_is_cut_whole(void **state)
+{
+	static const char *const characters[] = {"\u00f6", "\u20ac", "\U0001f600"};
+	for (size_t i = 0; i < 3; i++) {
+		size_t size = strlen(characters[i]);
+		for (size_t pad = 0; pad <= 3; pad++) {
+			char status[800];
+			size_t at = pad;
+			memset(status, 'x', pad);
+			for (; at + size < sizeof(status); at += size)
+				memcpy(status + at, characters[i], size);
+			status[at] = '\0';
+			notify_ready("%s", status);
+			size_t whole = pad + (511 - pad) / size * size;
+			assert_int_equal(strlen(told(*state)), strlen("READY=1\nSTATUS=") + whole);
+		}
+	}
 }
 
 static void test_without_a_manager_nothing_happens(void **state)
 {
 	unsetenv("NOTIFY_SOCKET");
 	notify_ready("ready");
-	notify_status("status");
+	notify_waiting(1, "waiting");
 	notify_stopping(1, "stopping");
 	notify_watchdog();
 	assert_string_equal(told(*state), "");
@@ -145,12 +163,13 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 			TEST(test_ready),
-			TEST(test_status),
+			TEST(test_waiting),
 			TEST(test_stopping),
 			TEST(test_reloading),
 			TEST(test_watchdog),
 			TEST(test_a_status_is_one_line),
 			TEST(test_a_long_status_is_cut),
+			TEST(test_a_character_is_cut_whole),
 			TEST(test_without_a_manager_nothing_happens),
 			TEST(test_the_watchdogs_period_is_half_of_what_is_asked),
 			TEST(test_the_watchdog_of_another_process_is_not_ours),
