@@ -2,8 +2,8 @@
 /*
  * Reading and compiling is done at once, on the loop: a file is bounded, and it takes milliseconds.
  * What has to be waited for is opening, which is tried again and again until all that is required
- * is there, or `start_timeout` has passed. Until then the generation that serves knows nothing of
- * the next, but for what it shares with it.
+ * is there, or `start_timeout` has passed (waiting.c). Until then the generation that serves knows
+ * nothing of the next, but for what it shares with it.
  */
 #include "daemon/load.h"
 
@@ -16,6 +16,7 @@
 #include "daemon/receipt.h"
 #include "daemon/state.h"
 #include "daemon/stats.h"
+#include "daemon/waiting.h"
 #include "pipeline/requests/engine.h"
 #include "pipeline/requests/record_feed.h"
 #include "pipeline/stages/pipeline.h"
@@ -168,7 +169,7 @@ static void take(struct daemon *daemon)
 	}
 	pipelines_inherit(build->generation.pipelines, before->generation.pipelines);
 	record_feeds_inherit(build->feeds, before->feeds);
-	resources_adapt(build);
+	resources_take(build);
 	engine_limit(daemon->engine, &build->config.limits);
 	engine_use(daemon->engine, &build->generation);
 	daemon->current = build;
@@ -181,16 +182,6 @@ static void take(struct daemon *daemon)
 }
 
 /* ---- opening */
-
-static void give_up(struct build *build)
-{
-	const struct resource *missing = resources_missing(&build->resources);
-	diag_error(&build->diag, missing->place,
-			"\"%s\" is required and is not ready%s%s%s: it was waited for as long as "
-			"`start_timeout` says; start it, or say `required: false`",
-			missing->name, missing->trouble ? " (" : "",
-			missing->trouble ? missing->trouble : "", missing->trouble ? ")" : "");
-}
 
 static void tell_failed(struct daemon *daemon, const struct diag *diag)
 {
@@ -231,20 +222,18 @@ static void try(void *user)
 	struct daemon *daemon = user;
 	struct build *build = daemon->next ? daemon->next : daemon->current;
 	bool loading = daemon->next || !daemon->ready;
-	uint64_t waited = daemon->async.now - daemon->load_began;
+	enum waiting waiting = WAITING_ON;
 	struct arena arena;
 	struct diag diag;
 	arena_init(&arena, NULL);
 	diag_init(&diag, &arena);
 	resources_open(&build->resources, &diag);
-	if (diag.errors > 0) {
+	if (diag.errors == 0 && loading)
+		waiting = waiting_look(daemon, build, &diag);
+	if (diag.errors > 0)
 		on_error(daemon, &diag);
-	} else if (loading && !resources_missing(&build->resources)) {
+	else if (waiting == WAITING_OVER)
 		finish(daemon);
-	} else if (loading && waited >= build->config.start_timeout) {
-		give_up(build);
-		on_error(daemon, &build->diag);
-	}
 	loading = daemon->next || !daemon->ready;
 	if (daemon->code != 0 || (!loading && !resources_to_open(&daemon->current->resources))) {
 		stop_trying(daemon);
@@ -275,6 +264,7 @@ bool load_first(struct daemon *daemon)
 	daemon->doors = build;
 	build_ref(build);
 	daemon->load_began = loop_now();
+	daemon->waiting_for = NULL;
 	loop_enter(&daemon->loop);
 	try(daemon);
 	loop_leave(&daemon->loop);
@@ -323,6 +313,7 @@ static void begin(struct daemon *daemon)
 	daemon->next = build_read(daemon->path, &daemon->builds);
 	if (daemon->next && compile_next(daemon, daemon->next)) {
 		daemon->load_began = daemon->async.now;
+		daemon->waiting_for = NULL;
 		try(daemon);
 		return;
 	}

@@ -94,8 +94,16 @@ static void watch_source(struct source *source, const struct option_map *map,
 	source->breaker_user = (void *)context;
 }
 
-static struct holding *make(
-		struct build *build, const struct driver *driver, const struct option_value *value)
+/* The file is the same, but its lines may have moved. */
+static void say_place(struct resource *resource, const struct option_value *value)
+{
+	struct place place = option_get(value->map, value->variant->name)->place;
+	resource->place.line = place.line;
+	resource->place.column = place.column;
+}
+
+static struct holding *make(struct build *build, const struct build *before,
+		const struct driver *driver, const struct option_value *value)
 {
 	struct holding *holding = arena_zalloc(&build->arena, sizeof(*holding));
 	if (!holding) {
@@ -108,6 +116,8 @@ static struct holding *make(
 		return NULL;
 	if (holding->resource->source)
 		watch_source(holding->resource->source, value->map, &build->context);
+	struct holding *other = before ? find(&before->resources, driver->kind, value->name) : NULL;
+	holding->before = other ? other->resource : NULL;
 	holding->maker = build;
 	build_ref(build);
 	return holding;
@@ -119,8 +129,10 @@ static void create(struct build *build, const struct build *before, const struct
 		const struct option_value *value = &map->values[i];
 		const struct driver *driver = driver_find(value->variant->name);
 		struct holding *holding = shared(build, before, driver, value);
-		if (!holding)
-			holding = make(build, driver, value);
+		if (holding)
+			say_place(holding->resource, value);
+		else
+			holding = make(build, before, driver, value);
 		if (!holding)
 			continue;
 		holding->holders++;
@@ -196,11 +208,28 @@ const struct resource *resources_missing(const struct resources *resources)
 	return NULL;
 }
 
-void resources_adapt(struct build *build)
+/* Whether requests get anything from it. */
+static bool serves(const struct resource *resource)
+{
+	return resource->source ? resource->source->stats.up : resource->ready;
+}
+
+const struct resource *resources_coming(const struct resources *resources)
+{
+	for (size_t i = 0; i < resources->count; i++) {
+		const struct holding *holding = resources->all[i];
+		if (holding->before && serves(holding->before) && !serves(holding->resource))
+			return holding->resource;
+	}
+	return NULL;
+}
+
+void resources_take(struct build *build)
 {
 	for (size_t i = 0; i < build->resources.count; i++) {
 		struct resource *resource = build->resources.all[i]->resource;
 		const struct driver *driver = resource->driver;
+		build->resources.all[i]->before = NULL;
 		if (!driver->adapt)
 			continue;
 		const struct option_map *map = written(&build->config, driver->kind);

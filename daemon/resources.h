@@ -18,7 +18,8 @@ struct resource;
 /* A resource, and how many configurations hold it. */
 struct holding {
 	struct resource *resource;
-	struct build *maker; /* on whose memory it stands, and which therefore stays */
+	struct build *maker;	       /* on whose memory it stands, and which therefore stays */
+	const struct resource *before; /* in whose place it will stand, until it does; NULL: none */
 	unsigned holders;
 };
 
@@ -46,8 +47,11 @@ bool resources_to_open(const struct resources *resources);
 /* The first one that is waited for: it is required and isn't ready, or is behind. NULL: none. */
 const struct resource *resources_missing(const struct resources *resources);
 
-/* What those that go on have been told anew takes effect. */
-void resources_adapt(struct build *build);
+/* The first one that does not serve yet, and stands in place of one that does. NULL: none. */
+const struct resource *resources_coming(const struct resources *resources);
+
+/* The configuration serves from here on: what those that go on have been told anew takes effect. */
+void resources_take(struct build *build);
 
 /* Closes all; until as for driver.close. False: a thread has not come back. Safe twice. */
 bool resources_close(struct resources *resources, uint64_t until);

@@ -32,7 +32,8 @@ struct daemon {
 	struct build *next;    /* what is being loaded; NULL: nothing is */
 	struct build *doors;   /* by which they were bound: the first, whose memory stays for it */
 	uint64_t load_began;
-	bool load_again; /* when this load is over */
+	const struct resource *waiting_for; /* that it was last said to wait for */
+	bool load_again;		    /* when this load is over */
 	struct driver_context context;
 	struct engine *engine;
 	struct front *front;

@@ -257,6 +257,39 @@ def test_a_required_source_that_does_not_come(stack):
     equal(Client(stack, daemon).call("product", {"sku": "s1"}).status, "OK")
 
 
+def test_a_source_is_kept_until_what_replaces_it_is_there(stack):
+    text = "start_timeout: 60s\n" + CONFIG + QUOTE
+    _, daemon = prepared(stack, text + SOURCE % (Quotes(stack, QUOTES).endpoint, ""))
+    feed = Feed(stack, daemon)
+    client = Client(stack, daemon)
+    feed.stats(lambda stats: stats["sources"]["north"]["up"])
+    later = f"ipc://{daemon.directory}/later"
+    write(daemon, text + SOURCE % (later, ""))
+    daemon.signal(signal.SIGHUP)
+    daemon.log.wait_for('msg="waiting" name=north')
+    equal(client.call("quote", {"symbol": "AAPL"}).status, "OK")
+    Quotes(stack, QUOTES, "--bind", later)
+    daemon.manager.wait_for("STATUS=serving generation 2", daemon.process)
+    equal(client.call("quote", {"symbol": "AAPL"}).status, "OK")
+    feed.stats(lambda stats: stats["generations"] == 1)
+
+
+def test_one_that_replaces_a_source_and_does_not_come(stack):
+    text = "start_timeout: 300ms\n" + CONFIG + QUOTE
+    _, daemon = prepared(stack, text + SOURCE % (Quotes(stack, QUOTES).endpoint, ""))
+    Feed(stack, daemon).stats(lambda stats: stats["sources"]["north"]["up"])
+    equal(reload(daemon, text + SOURCE % ("ipc://nobody", "")), "serving generation 2")
+    daemon.log.wait_for('msg="not waited for any longer" name=north')
+
+
+def test_a_database_that_can_not_prepare_what_is_new(stack):
+    catalog, daemon = prepared(stack)
+    catalog.lock()
+    refused(daemon, "start_timeout: 300ms\n" + CONFIG + PRICE,
+            'sluice.yaml:6:21: "catalog" goes on, but its new queries could not be prepared (it is locked): it was '
+            "waited for as long as `start_timeout` says")
+
+
 def test_one_that_comes_while_another_is_loaded(stack):
     catalog, daemon = prepared(stack)
     catalog.lock()
@@ -314,6 +347,25 @@ def test_nothing_is_lost_under_load(stack):
     equal(daemon.stop()["answered"], number)
 
 
+def test_nothing_is_lost_while_a_source_changes(stack):
+    """A window of questions to a source, all the time, while it is told other things ten times."""
+    quotes = Quotes(stack, QUOTES)
+    texts = [CONFIG + QUOTE + SOURCE % (quotes.endpoint, spare) for spare in ("", ", spare: 9")]
+    _, daemon = prepared(stack, texts[0])
+    Feed(stack, daemon).stats(lambda stats: stats["sources"]["north"]["up"])
+    client = Client(stack, daemon)
+    for number in range(16):
+        client.ask("quote", number, {"symbol": "AAPL"}, budget=30000)
+    for generation in range(2, 12):
+        write(daemon, texts[(generation + 1) % 2])
+        daemon.signal(signal.SIGHUP)
+        while not any(message.get("STATUS") == f"serving generation {generation}" for message in daemon.manager.heard()):
+            reply = client.hear()
+            equal(reply.status, "OK")
+            client.ask("quote", reply.id, {"symbol": "AAPL"}, budget=30000)
+    equal([reply.status for reply in client.hear_many(16)], ["OK"] * 16)
+
+
 def test_what_nobody_holds_is_closed(stack):
     """Sources, connections and threads of a hundred generations are not heaped up, whatever changes."""
     quotes = Quotes(stack, QUOTES)
@@ -338,6 +390,9 @@ tap.run([
     test_a_receipt, test_a_refusal_changes_nothing, test_what_needs_a_restart, test_what_runs_ends_in_its_generation,
     test_a_generation_lives_as_long_as_its_requests, test_a_database_ends_with_its_last_lookup,
     test_a_catalog_with_another_schema, test_a_schema_that_is_changed_in_place,
-    test_a_file_that_only_an_old_generation_has_no_use_for, test_a_required_source_that_does_not_come, test_one_that_comes_while_another_is_loaded,
-    test_a_stop_while_one_is_loaded, test_nothing_is_lost_under_load, test_what_nobody_holds_is_closed,
+    test_a_file_that_only_an_old_generation_has_no_use_for, test_a_required_source_that_does_not_come,
+    test_a_source_is_kept_until_what_replaces_it_is_there, test_one_that_replaces_a_source_and_does_not_come,
+    test_a_database_that_can_not_prepare_what_is_new, test_one_that_comes_while_another_is_loaded,
+    test_a_stop_while_one_is_loaded, test_nothing_is_lost_under_load, test_nothing_is_lost_while_a_source_changes,
+    test_what_nobody_holds_is_closed,
 ])

@@ -77,6 +77,9 @@ def test_ready_waits_for_what_is_required(stack):
     catalog.lock()
     daemon = Sluiced(stack, SLUICED, CONFIG, directory, ready=False)
     daemon.log.wait_for('msg="waiting for a locked database" database=catalog file=catalog.db')
+    daemon.log.wait_for('msg="waiting" name=catalog reason="it is locked"')
+    waiting = daemon.manager.wait_for('STATUS=waiting for "catalog": it is locked', daemon.process)
+    equal(int(waiting["EXTEND_TIMEOUT_USEC"]) > 10000000, True)
     catalog.unlock()
     daemon.wait_ready()
     serves(stack, daemon)
@@ -102,9 +105,17 @@ def test_start_timeout(stack):
     directory = folder(stack)
     Catalog(stack, directory / "catalog.db").lock()
     lines = refused(directory, DOORS + "start_timeout: 250ms\n" + CONFIG)
-    equal(lines[1:], ['sluice.yaml:7:21: error: "catalog" is required and is not ready: it was waited for as long as '
-                      "`start_timeout` says; start it, or say `required: false`"])
+    errors = [line for line in lines if "error" in line]
+    equal(errors, ['sluice.yaml:7:21: error: "catalog" is required and is not ready (it is locked): it was waited for '
+                   "as long as `start_timeout` says; start it, or say `required: false`"])
     assert "waiting for a locked database" in lines[0]
+
+
+def test_a_warning_is_said_once(stack):
+    directory = folder(stack)
+    Catalog(stack, directory / "catalog.db").lock()
+    lines = refused(directory, DOORS + "start_timeout: 250ms\n" + CONFIG.replace("query:", "concurrency: 60, query:"))
+    equal(len([line for line in lines if "warning" in line]), 1)
 
 
 def test_a_required_source_that_is_not_there(stack):
@@ -114,8 +125,8 @@ sources:
 pipelines:
   quote: {steps: [{fanout: {to: [north]}}]}
 """)
-    equal(lines, ['sluice.yaml:5:16: error: "north" is required and is not ready: it was waited for as long as '
-                  "`start_timeout` says; start it, or say `required: false`"])
+    equal(lines[-1], 'sluice.yaml:5:16: error: "north" is required and is not ready: it was waited for as long as '
+                     "`start_timeout` says; start it, or say `required: false`")
 
 
 def test_an_address_in_use(stack):
@@ -151,5 +162,5 @@ def test_events(stack):
 tap.run([
     test_ready_and_stopping, test_sigint_stops_too, test_watchdog, test_no_manager, test_sigpipe,
     test_ready_waits_for_what_is_required, test_stopped_before_it_is_ready, test_start_timeout,
-    test_a_required_source_that_is_not_there, test_an_address_in_use, test_without_a_feed, test_events,
+    test_a_warning_is_said_once, test_a_required_source_that_is_not_there, test_an_address_in_use, test_without_a_feed, test_events,
 ])
