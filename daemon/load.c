@@ -43,15 +43,6 @@ static void stop_trying(struct daemon *daemon)
 	daemon->open_timer = sd_event_source_disable_unref(daemon->open_timer);
 }
 
-/* A SIGHUP that came meanwhile. */
-static void go_on(struct daemon *daemon)
-{
-	bool again = daemon->load_again;
-	daemon->load_again = false;
-	if (again)
-		load_again(daemon);
-}
-
 static void get_ready(struct daemon *daemon)
 {
 	daemon->ready = true;
@@ -63,7 +54,8 @@ static void get_ready(struct daemon *daemon)
 	notify_ready("serving");
 	feed_daemon(daemon->feed, "ready",
 			(struct log_field[]){{"version", TEXT(SLUICE_VERSION)}, {NULL, {NULL, 0}}});
-	go_on(daemon);
+	if (daemon->reload_wanted)
+		load_again(daemon);
 }
 
 /* The first could not be loaded, and nothing serves. */
@@ -79,8 +71,10 @@ static void fail_start(struct daemon *daemon, struct diag *diag)
 static struct text words_of(struct arena *arena, const struct diag_item *item)
 {
 	const struct place *place = &item->place;
+	if (!place->file)
+		return text_of(item->message);
 	if (place->line == 0)
-		return arena_format(arena, "%s: %s", place->file ? place->file : "", item->message);
+		return arena_format(arena, "%s: %s", place->file, item->message);
 	return arena_format(arena, "%s:%u:%u: %s", place->file, place->line, place->column,
 			item->message);
 }
@@ -124,7 +118,6 @@ static void refuse(struct daemon *daemon, struct diag *diag)
 	daemon->next = NULL;
 	if (build)
 		build_drop(build, DRAIN);
-	go_on(daemon);
 }
 
 static void tell_reloaded(struct daemon *daemon, const struct build *before)
@@ -178,7 +171,6 @@ static void take(struct daemon *daemon)
 		(void)stats_every(daemon, build->config.publish_every); /* or the old one goes on */
 	tell_warnings(daemon, build);
 	tell_reloaded(daemon, before);
-	go_on(daemon);
 }
 
 /* ---- opening */
@@ -323,12 +315,24 @@ static void begin(struct daemon *daemon)
 	arena_deinit(&arena);
 }
 
+/* Gives up what is being loaded, and says why. */
+static void abandon(struct daemon *daemon, const char *why)
+{
+	struct build *build = daemon->next;
+	diag_error(&build->diag, (struct place){0}, "%s", why);
+	tell_refusal(daemon, &build->diag);
+	daemon->next = NULL;
+	build_drop(build, DRAIN);
+}
+
 void load_again(struct daemon *daemon)
 {
-	if (daemon->next || !daemon->ready) {
-		daemon->load_again = true;
+	if (!daemon->ready) {
+		daemon->reload_wanted = true;
 		return;
 	}
+	if (daemon->next)
+		abandon(daemon, "the next reload has begun");
 	notify_reloading(daemon->async.now / 1000);
 	log_line(&daemon->log, LOG_LEVEL_NOTICE, "reloading");
 	begin(daemon);
@@ -336,11 +340,7 @@ void load_again(struct daemon *daemon)
 
 void load_stop(struct daemon *daemon)
 {
-	struct build *build = daemon->next;
-	daemon->load_again = false;
 	stop_trying(daemon);
-	if (!build || !daemon->current)
-		return;
-	daemon->next = NULL;
-	build_drop(build, DRAIN);
+	if (daemon->next)
+		abandon(daemon, "the daemon is being stopped");
 }

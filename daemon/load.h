@@ -15,8 +15,8 @@ struct daemon;
  */
 bool load_first(struct daemon *daemon);
 
-/* Reads the file again. Where a load is going on, once that is over. */
+/* Reads the file again: once it is ready, and in place of what is being loaded then. */
 void load_again(struct daemon *daemon);
 
-/* Gives up what is being loaded, and tries to open nothing more. */
+/* Gives up what is being loaded, with a receipt, and tries to open nothing more. */
 void load_stop(struct daemon *daemon);

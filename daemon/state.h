@@ -33,7 +33,7 @@ struct daemon {
 	struct build *doors;   /* by which they were bound: the first, whose memory stays for it */
 	uint64_t load_began;
 	const struct resource *waiting_for; /* that it was last said to wait for */
-	bool load_again;		    /* when this load is over */
+	bool reload_wanted;		    /* as soon as it is ready */
 	struct driver_context context;
 	struct engine *engine;
 	struct front *front;

@@ -292,17 +292,43 @@ def test_a_database_that_can_not_prepare_what_is_new(stack):
 
 def test_one_that_comes_while_another_is_loaded(stack):
     catalog, daemon = prepared(stack)
+    feed = Feed(stack, daemon, "daemon.")
     catalog.lock()
     write(daemon, CONFIG + PRICE)
     daemon.signal(signal.SIGHUP)
     daemon.log.wait_for('msg="waiting for a locked database"')
     write(daemon, CONFIG)
     daemon.signal(signal.SIGHUP)
-    feed = Feed(stack, daemon)
-    feed.stats()  # the signal has been taken: it goes before what makes these
+    daemon.manager.wait_for("STATUS=serving generation 1; reload refused: the next reload has begun", daemon.process)
+    feed.wait_for("daemon.reload_refused", lambda event: event["errors"] == ["the next reload has begun"])
     catalog.unlock()
-    daemon.manager.wait_for("STATUS=serving generation 3", daemon.process)
-    daemon.log.wait_for('generation=3 changes="pipeline price removed"')
+    daemon.manager.wait_for("STATUS=serving generation 2", daemon.process)
+    daemon.log.wait_for("generation=2 changes=nothing")
+
+
+def test_one_that_comes_before_it_is_ready(stack):
+    directory = folder(stack)
+    catalog = Catalog(stack, directory / "catalog.db")
+    catalog.lock()
+    daemon = Sluiced(stack, SLUICED, CONFIG, directory, ready=False)
+    daemon.log.wait_for('msg="waiting for a locked database"')
+    write(daemon, CONFIG + PRICE)
+    daemon.signal(signal.SIGHUP)
+    catalog.unlock()
+    daemon.manager.wait_for("STATUS=serving generation 2", daemon.process)
+    daemon.log.wait_for('generation=2 changes="pipeline price added"')
+
+
+def test_one_that_ends_the_waiting_of_another(stack):
+    """A required source that will never come is waited for no longer than until the file is right."""
+    _, daemon = prepared(stack)
+    write(daemon, "start_timeout: 1h\n" + CONFIG + QUOTE + SOURCE % ("ipc://nobody", ", required: true"))
+    daemon.signal(signal.SIGHUP)
+    daemon.log.wait_for('msg="waiting" name=north')
+    write(daemon, CONFIG + PRICE)
+    daemon.signal(signal.SIGHUP)
+    daemon.manager.wait_for("STATUS=serving generation 2", daemon.process)
+    equal(Client(stack, daemon).call("price", {"sku": "s1"}).status, "OK")
 
 
 def test_a_stop_while_one_is_loaded(stack):
@@ -312,6 +338,10 @@ def test_a_stop_while_one_is_loaded(stack):
     daemon.signal(signal.SIGHUP)
     daemon.log.wait_for('msg="waiting for a locked database"')
     equal(daemon.stop(), {"read": 0, "answered": 0, "gone": 0, "undelivered": 0})
+    told = [message.get("STATUS") for message in daemon.manager.heard()]
+    refusal = "serving generation 1; reload refused: the daemon is being stopped"
+    equal(told[told.index(refusal):], [refusal, "draining"])
+    daemon.log.wait_for('msg="reload refused" error="the daemon is being stopped"')
 
 
 def test_nothing_is_lost_under_load(stack):
@@ -393,6 +423,7 @@ tap.run([
     test_a_file_that_only_an_old_generation_has_no_use_for, test_a_required_source_that_does_not_come,
     test_a_source_is_kept_until_what_replaces_it_is_there, test_one_that_replaces_a_source_and_does_not_come,
     test_a_database_that_can_not_prepare_what_is_new, test_one_that_comes_while_another_is_loaded,
+    test_one_that_comes_before_it_is_ready, test_one_that_ends_the_waiting_of_another,
     test_a_stop_while_one_is_loaded, test_nothing_is_lost_under_load, test_nothing_is_lost_while_a_source_changes,
     test_what_nobody_holds_is_closed,
 ])
