@@ -9,6 +9,7 @@
 
 #include "conf/conf.h"
 #include "pipeline/base/arena.h"
+#include "pipeline/base/endpoint.h"
 #include "pipeline/drivers/driver.h"
 #include "pipeline/requests/record_feed.h"
 #include "pipeline/stages/pipeline.h"
@@ -189,15 +190,27 @@ static bool on_loopback(const char *endpoint)
 	return starts_with(endpoint, "tcp://127.");
 }
 
+/* libzmq chooses the port. */
+static bool is_any(struct text port)
+{
+	return text_equal(port, TEXT("*")) || text_equal(port, TEXT("0"));
+}
+
 /* A door that other machines can reach is a decision, never a default. */
 static void check_door(const char *endpoint, struct place place, bool insecure, struct diag *diag)
 {
-	if (!starts_with(endpoint, "tcp://")) {
+	struct text host, port;
+	if (!endpoint_split(text_of(endpoint), &host, &port)) {
 		diag_error(diag, place,
 				"expected tcp://ADDRESS:PORT, such as tcp://127.0.0.1:5555");
 		return;
 	}
-	if (!on_loopback(endpoint) && !insecure)
+	if (!is_any(port) && !endpoint_is_port(port))
+		diag_error(diag, place, "\"%.*s\" is no port: expected 1 to 65535, or `*` for any",
+				TEXT_ARG(port));
+	if (text_equal(host, TEXT("localhost")))
+		diag_error(diag, place, "expected an address, such as 127.0.0.1, not a name");
+	else if (!on_loopback(endpoint) && !insecure)
 		diag_error(diag, place,
 				"%s can be reached from other machines, and there is no "
 				"protection: bind it to 127.0.0.1, or "

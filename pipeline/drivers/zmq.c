@@ -12,6 +12,7 @@
 #include <stdlib.h>
 
 #include "pipeline/base/arena.h"
+#include "pipeline/base/endpoint.h"
 #include "pipeline/drivers/driver.h"
 #include "pipeline/drivers/zmq_ask.h"
 
@@ -50,33 +51,14 @@ static const struct option options[] = {
 		{0},
 };
 
-/* HOST:PORT, the port from 1 to 65535. */
-static bool is_tcp_address(struct text address)
-{
-	const char *colon = address.size ? memrchr(address.data, ':', address.size) : NULL;
-	if (!colon || colon == address.data || *address.data == '*')
-		return false;
-	uint64_t port;
-	struct text digits = {colon + 1, (size_t)(address.data + address.size - (colon + 1))};
-	return text_to_u64(digits, &port) && port >= 1 && port <= 65535;
-}
-
-/* Cuts prefix off t. */
-static bool skip_prefix(struct text *t, struct text prefix)
-{
-	if (!text_begins_with(*t, prefix))
-		return false;
-	*t = (struct text){t->data + prefix.size, t->size - prefix.size};
-	return true;
-}
-
 static bool is_endpoint(struct text t)
 {
 	if (t.size == 0 || memchr(t.data, '\0', t.size))
 		return false;
-	if (skip_prefix(&t, TEXT("tcp://")))
-		return is_tcp_address(t);
-	return skip_prefix(&t, TEXT("ipc://")) && t.size > 0;
+	struct text host, port;
+	if (endpoint_split(t, &host, &port))
+		return *host.data != '*' && endpoint_is_port(port);
+	return endpoint_skip(&t, TEXT("ipc://")) && t.size > 0;
 }
 
 static bool init_queues(struct zmq_source *zs)

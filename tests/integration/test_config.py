@@ -117,6 +117,23 @@ def test_doors_that_others_can_reach(stack):
     equal(check(stack, "listen: tcp://*:5555\ninsecure: true\n" + rest), (None, 0))
 
 
+def test_addresses_of_doors(stack):
+    rest = DATABASE + PIPELINE
+    check_all(stack, [
+        *[(f"listen: 'tcp://127.0.0.1:{port}'\n" + rest,
+           f'1:9: error: "{port}" is no port: expected 1 to 65535, or `*` for any')
+          for port in ("99999", "65536", "-1", "75x", "7555x", "**", "0x50")],
+        (LISTEN + "telemetry: {publish: 'tcp://127.0.0.1:99999'}\n" + rest,
+         '2:22: error: "99999" is no port: expected 1 to 65535, or `*` for any'),
+        ("listen: tcp://127.0.0.1\n" + rest,
+         "1:9: error: expected tcp://ADDRESS:PORT, such as tcp://127.0.0.1:5555"),
+        ("listen: tcp://localhost:5555\n" + rest,
+         "1:9: error: expected an address, such as 127.0.0.1, not a name"),
+    ])
+    for port in "1", "65535", "*", "0":
+        equal(check(stack, f"listen: 'tcp://127.0.0.1:{port}'\n" + rest), (None, 0))
+
+
 def test_two_doors_at_one_address(stack):
     def doors(listen, publish):
         return f"listen: {listen}\ntelemetry: {{publish: '{publish}'}}\n" + DATABASE + PIPELINE
@@ -192,5 +209,6 @@ def test_command_lines(stack):
 tap.run([
     test_right, test_what_is_no_configuration, test_what_cannot_be_read, test_yaml_that_is_refused,
     test_wrong_keys_and_values, test_what_is_not_in_this_version, test_doors_that_others_can_reach,
-    test_two_doors_at_one_address, test_durations_over_a_year, test_circles, test_nesting, test_command_lines,
+    test_addresses_of_doors, test_two_doors_at_one_address, test_durations_over_a_year, test_circles, test_nesting,
+    test_command_lines,
 ])

@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "pipeline/base/endpoint.h"
+
+#include <string.h>
+
+bool endpoint_skip(struct text *endpoint, struct text prefix)
+{
+	if (!text_begins_with(*endpoint, prefix))
+		return false;
+	*endpoint = (struct text){endpoint->data + prefix.size, endpoint->size - prefix.size};
+	return true;
+}
+
+bool endpoint_split(struct text endpoint, struct text *ret_host, struct text *ret_port)
+{
+	if (endpoint.size == 0 || !endpoint_skip(&endpoint, TEXT("tcp://")) || endpoint.size == 0)
+		return false;
+	const char *colon = memrchr(endpoint.data, ':', endpoint.size);
+	const char *end = endpoint.data + endpoint.size;
+	if (!colon || colon == endpoint.data || colon + 1 == end)
+		return false;
+	*ret_host = (struct text){endpoint.data, (size_t)(colon - endpoint.data)};
+	*ret_port = (struct text){colon + 1, (size_t)(end - (colon + 1))};
+	return true;
+}
+
+bool endpoint_is_port(struct text port)
+{
+	uint64_t number;
+	return text_to_u64(port, &number) && number >= 1 && number <= 65535;
+}
