@@ -81,6 +81,15 @@ const struct pipeline *compile_pipeline(struct compiler *compiler, const struct 
 	return pipeline;
 }
 
+static void check_name(const struct option_value *value, struct diag *diag)
+{
+	if (text_equal(value->name, TEXT("-")))
+		diag_error(diag, value->place,
+				"a pipeline cannot be named \"-\": that stands for none in records "
+				"of "
+				"requests");
+}
+
 static void read_options(struct pipeline *pipeline, const struct option_value *value)
 {
 	const struct option_value *takes = option_get(value->map, "takes");
@@ -117,6 +126,7 @@ struct pipelines *pipelines_compile(const struct option_map *map,
 	scope_init_root(&pipelines->scope, context->async, NULL, NULL, SCOPE_FOREVER, on_idle);
 	for (size_t i = 0; i < map->count; i++) {
 		all[i].index = (uint32_t)i;
+		check_name(&map->values[i], context->diag);
 		read_options(&all[i], &map->values[i]);
 		all[i].stats = pipeline_stats_new();
 		if (!all[i].stats)

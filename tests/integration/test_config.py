@@ -90,6 +90,8 @@ def test_wrong_keys_and_values(stack):
         (LISTEN + PIPELINE, '2:39: error: there is no database "d"'),
         (LISTEN + DATABASE + "pipelines: {p: {takes: {sku: string}, steps: [{lookup: {in: d, query: SELECT :sk}}]}}\n",
          '3:71: error: nothing gives the name "sk"; did you mean "sku"?'),
+        (LISTEN + DATABASE + PIPELINE.replace("{p:", "{'-':"),
+         '3:13: error: a pipeline cannot be named "-": that stands for none in records of requests'),
     ])
 
 
