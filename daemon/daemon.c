@@ -60,25 +60,35 @@ static void on_observe(void *user, const struct record *record)
 	feed_request(daemon->feed, record);
 }
 
-static void tell_client(struct daemon *daemon, const char *event, uint64_t number)
+/* Clients bring it about: the log has it now and then, the feed each time. */
+static void tell_client(
+		struct daemon *daemon, const char *event, struct log_rate *rate, uint64_t number)
 {
-	char name[24];
+	char name[24], count[24];
+	uint64_t left_out;
 	int size = snprintf(name, sizeof(name), "c%" PRIu64, number);
-	struct log_field fields[] = {{"client", {name, (size_t)size}}, {NULL, {NULL, 0}}};
-	log_write(&daemon->log, LOG_LEVEL_WARNING, event, fields);
+	struct log_field fields[] = {
+			{"client", {name, (size_t)size}}, {NULL, {NULL, 0}}, {NULL, {NULL, 0}}};
 	feed_daemon(daemon->feed, event, fields);
+	if (!log_rate_pass(rate, daemon->async.now, &left_out))
+		return;
+	if (left_out > 0)
+		fields[1] = (struct log_field){
+				"left_out", {count, (size_t)(format_u64(count, left_out) - count)}};
+	log_write(&daemon->log, LOG_LEVEL_WARNING, event, fields);
 }
 
 static void on_stalled(void *user, void *connection, uint64_t client)
 {
 	struct daemon *daemon = user;
 	front_stalled(daemon->front, connection);
-	tell_client(daemon, "client_stalled", client);
+	tell_client(daemon, "client_stalled", &daemon->stalled_rate, client);
 }
 
 static void on_oversize(void *user, uint64_t client)
 {
-	tell_client(user, "oversize", client);
+	struct daemon *daemon = user;
+	tell_client(daemon, "oversize", &daemon->oversize_rate, client);
 }
 
 static void on_resource(void *user, const char *event, struct text name, const char *reason)

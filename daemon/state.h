@@ -24,6 +24,8 @@ struct front;
 
 struct daemon {
 	struct log log;
+	struct log_rate oversize_rate;
+	struct log_rate stalled_rate;
 	struct async async;
 	struct loop loop;
 	const char *path;      /* of the configuration */

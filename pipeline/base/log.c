@@ -10,6 +10,9 @@
 
 #include "pipeline/base/buffer.h"
 
+/* Between two lines of a log_rate. */
+#define RATE_NS UINT64_C(1000000000)
+
 static const char *level_name(enum log_level level)
 {
 	switch (level) {
@@ -68,4 +71,15 @@ void log_write(const struct log *log, enum log_level level, const char *message,
 {
 	if (log->sink && level <= log->level)
 		log->sink(log->user, level, message, fields);
+}
+
+bool log_rate_pass(struct log_rate *rate, uint64_t now_ns, uint64_t *ret_left_out)
+{
+	if (now_ns < rate->next_ns) {
+		rate->left_out++;
+		return false;
+	}
+	*ret_left_out = rate->left_out;
+	*rate = (struct log_rate){.next_ns = now_ns + RATE_NS};
+	return true;
 }

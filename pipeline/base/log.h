@@ -7,6 +7,7 @@
  */
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "pipeline/base/text.h"
 
@@ -33,6 +34,19 @@ struct log {
 	void *user;
 	enum log_level level; /* what is less urgent is dropped */
 };
+
+/*
+ * Of a line that others can bring about as often as they like: who could write lines without end
+ * could fill a disk. All zero at first.
+ */
+struct log_rate {
+	uint64_t next_ns; /* when the next may be written */
+	uint64_t left_out;
+};
+
+/* Whether one may be written now: one a second. *ret_left_out: how many there were since the last.
+ * False: it counts as left out. */
+bool log_rate_pass(struct log_rate *rate, uint64_t now_ns, uint64_t *ret_left_out);
 
 /* A sink that writes a line to the FILE* in user: `level=info msg="…" key=value`, values quoted
  * where they need it. */

@@ -9,6 +9,7 @@ import signal
 import socket
 import struct
 import sys
+import time
 
 import zmq
 
@@ -332,6 +333,24 @@ def test_bodies_over_their_limit(stack):
         reply = client.hear()
         equal((reply.status, reply.keys["max"], reply.body),
               ("INVALID_ARGUMENT", str(MESSAGE), {"error": "the body is over its limit"}))
+    check_unharmed(stack, daemon)
+
+
+def test_many_messages_far_over_the_limit(stack):
+    """Each is told of on the feed; the log can't be filled with them."""
+    daemon, feed = served(stack, "daemon.")
+    began = time.monotonic()
+    for number in range(1, 51):
+        one = Client(stack, daemon)
+        one.settle()
+        say(one, sized(MESSAGE_READ + 1))
+        equal(feed.wait_for("daemon.oversize")["client"], f"c{number}")
+        one.socket.close()
+    seconds = time.monotonic() - began
+    lines = [line for line in daemon.log.lines if "oversize" in line]
+    left_out = sum(int(count) for line in lines for count in re.findall(r" left_out=(\d+)", line))
+    equal(1 <= len(lines) <= seconds + 2, True)
+    equal(len(lines) + left_out <= 50, True)
     check_unharmed(stack, daemon)
 
 

@@ -103,6 +103,23 @@ static void test_memory_that_is_out(void **state)
 	assert_string_equal(written, "level=error msg=\"no memory for a log line\"\n");
 }
 
+static void test_a_rate(void **state)
+{
+	static const uint64_t second = 1000000000;
+	struct log_rate rate = {0};
+	uint64_t left_out = 99;
+	assert_true(log_rate_pass(&rate, 5 * second, &left_out));
+	assert_int_equal(left_out, 0);
+	for (uint64_t i = 0; i < 7; i++)
+		assert_false(log_rate_pass(&rate, 5 * second + i, &left_out));
+	assert_false(log_rate_pass(&rate, 6 * second - 1, &left_out));
+	assert_int_equal(left_out, 0);
+	assert_true(log_rate_pass(&rate, 6 * second, &left_out));
+	assert_int_equal(left_out, 8);
+	assert_true(log_rate_pass(&rate, 7 * second, &left_out));
+	assert_int_equal(left_out, 0);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -113,6 +130,7 @@ int main(void)
 			TEST(test_quoting),
 			TEST(test_a_log_that_goes_nowhere),
 			TEST(test_memory_that_is_out),
+			TEST(test_a_rate),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
