@@ -26,10 +26,13 @@
 
 struct sqlite_connection;
 
-/* Which file stands at a path. */
+/* Which file stands at a path. While it is open, device and inode are enough: when it is not, the
+ * inode may be another's at once. */
 struct sqlite_file {
 	dev_t device;
 	ino_t inode;
+	off_t size;
+	struct timespec changed;
 };
 
 struct query {

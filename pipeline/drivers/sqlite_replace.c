@@ -27,7 +27,7 @@ bool sqlite_file_read(const char *path, struct sqlite_file *ret)
 	struct stat status;
 	if (stat(path, &status) != 0)
 		return false;
-	*ret = (struct sqlite_file){status.st_dev, status.st_ino};
+	*ret = (struct sqlite_file){status.st_dev, status.st_ino, status.st_size, status.st_ctim};
 	return true;
 }
 
@@ -68,10 +68,17 @@ static void take(struct sqlite *sqlite, const struct sqlite_file *file)
 	tell(sqlite, "database_replaced", "another file stands at its path");
 }
 
+/* Nothing of ours has a file open that was refused. */
+static bool unchanged(const struct sqlite_file *a, const struct sqlite_file *b)
+{
+	return same_file(a, b) && a->size == b->size && a->changed.tv_sec == b->changed.tv_sec &&
+	       a->changed.tv_nsec == b->changed.tv_nsec;
+}
+
 /* Said once of each file, however often it is looked at. */
 static void refuse(struct sqlite *sqlite, const struct sqlite_file *file, const struct diag *diag)
 {
-	if (same_file(file, &sqlite->refused))
+	if (unchanged(file, &sqlite->refused))
 		return;
 	sqlite->refused = *file;
 	log_line(sqlite->context->log, LOG_LEVEL_WARNING,

@@ -118,6 +118,38 @@ static void test_one_that_is_no_database_is_refused(void **state)
 	sqlite_fixture_expect_row(f, query, NULL, "{\"price\":9.5}");
 }
 
+/* Writes one file's bytes over another's. */
+static void overwrite(const char *from, const char *to)
+{
+	char bytes[65536];
+	FILE *in = fopen(from, "r"), *out = fopen(to, "r+");
+	assert_non_null(in);
+	assert_non_null(out);
+	size_t size = fread(bytes, 1, sizeof(bytes), in);
+	assert_int_equal(fwrite(bytes, 1, size, out), size);
+	assert_int_equal(fclose(out), 0);
+	assert_int_equal(fclose(in), 0);
+}
+
+/* An inode is given to another file as soon as nobody has the one before. */
+static void test_another_with_the_same_inode_is_told_of(void **state)
+{
+	struct sqlite_fixture *f = *state;
+	(void)sqlite_fixture_sql(f, PRICE);
+	sqlite_fixture_open(f);
+	const char *path = make_beside(f, "CREATE TABLE t(x)");
+	FILE *file = fopen(path, "w");
+	assert_non_null(file);
+	for (int i = 0; i < 10; i++)
+		(void)fputs("this is not a database\n", file);
+	assert_int_equal(fclose(file), 0);
+	assert_int_equal(rename(path, f->path), 0);
+	wait_for(f, "file is not a database");
+	overwrite(make_beside(f, "CREATE TABLE other(x)"), f->path);
+	wait_for(f, "no such table: product");
+	assert_int_equal(unlink(path), 0);
+}
+
 static void test_a_file_that_is_gone_changes_nothing(void **state)
 {
 	struct sqlite_fixture *f = *state;
@@ -208,6 +240,7 @@ int main(void)
 			sqlite_test(test_one_that_lacks_the_table_is_refused),
 			sqlite_test(test_one_that_is_no_database_is_refused),
 			sqlite_test(test_a_file_that_is_gone_changes_nothing),
+			sqlite_test(test_another_with_the_same_inode_is_told_of),
 			sqlite_test(test_one_that_is_locked_after_it_was_taken),
 			sqlite_test(test_one_that_is_locked_is_taken_when_it_is_free),
 			sqlite_test(test_a_path_without_a_directory),
