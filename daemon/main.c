@@ -2,10 +2,12 @@
 /*
  * The command line of sluiced.
  */
+#include <fcntl.h>
 #include <getopt.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
+#include <unistd.h>
 
 #include "daemon/daemon.h"
 
@@ -45,8 +47,20 @@ static void prepare_signals(void)
 	(void)signal(SIGPIPE, SIG_IGN);
 }
 
+/* What is closed here would be the number of something of ours, and the log would go into that. */
+static void fill_standard_descriptors(void)
+{
+	int fd;
+	do
+		fd = open("/dev/null", O_RDWR);
+	while (fd >= 0 && fd <= STDERR_FILENO);
+	if (fd >= 0)
+		(void)close(fd);
+}
+
 int main(int argc, char **argv)
 {
+	fill_standard_descriptors();
 	const char *path = NULL;
 	bool check = false;
 	for (int option; (option = getopt_long(argc, argv, "c:h", options, NULL)) != -1;) {

@@ -1,11 +1,13 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
 """sluiced as a service: what it tells its manager, which signals it minds, and how a start fails."""
+import os
 import signal
+import subprocess
 import sys
 
 from catalog import Catalog
-from sluice import Client, DOORS, Feed, Sluiced, folder, run
+from sluice import TIMEOUT, Client, DOORS, Feed, Manager, Sluiced, folder, run
 import tap
 from tap import equal
 
@@ -63,6 +65,22 @@ def test_no_manager(stack):
     daemon.wait_doors()
     serves(stack, daemon)
     equal(daemon.stop()["answered"], 1)
+
+
+def test_without_standard_descriptors(stack):
+    directory = folder(stack)
+    Catalog(stack, directory / "catalog.db")
+    (directory / "sluice.yaml").write_text(DOORS + CONFIG)
+    manager = Manager(stack)
+    process = subprocess.Popen(
+        ["sh", "-c", 'exec "$@" <&- >&- 2>&-', "sh", os.path.abspath(SLUICED), "--config", "sluice.yaml"],
+        cwd=directory, env={**os.environ, "NOTIFY_SOCKET": manager.address})
+    stack.callback(process.wait, TIMEOUT)
+    stack.callback(process.terminate)
+    manager.wait_for("READY=1", process)
+    equal([os.readlink(f"/proc/{process.pid}/fd/{number}") for number in range(3)], ["/dev/null"] * 3)
+    process.terminate()
+    equal(process.wait(TIMEOUT), 0)
 
 
 def test_sigpipe(stack):
@@ -160,7 +178,8 @@ def test_events(stack):
 
 
 tap.run([
-    test_ready_and_stopping, test_sigint_stops_too, test_watchdog, test_no_manager, test_sigpipe,
-    test_ready_waits_for_what_is_required, test_stopped_before_it_is_ready, test_start_timeout,
-    test_a_warning_is_said_once, test_a_required_source_that_is_not_there, test_an_address_in_use, test_without_a_feed, test_events,
+    test_ready_and_stopping, test_sigint_stops_too, test_watchdog, test_no_manager, test_without_standard_descriptors,
+    test_sigpipe, test_ready_waits_for_what_is_required, test_stopped_before_it_is_ready, test_start_timeout,
+    test_a_warning_is_said_once, test_a_required_source_that_is_not_there, test_an_address_in_use, test_without_a_feed,
+    test_events,
 ])
