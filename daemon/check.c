@@ -55,5 +55,9 @@ int daemon_check(const char *path)
 	build_drop(build, DRAIN);
 	runner_drain(&check.async.runner, SIZE_MAX);
 	engine_free(check.engine);
+	if (fflush(stdout) != 0) {
+		perror("sluiced: cannot say so");
+		return 1;
+	}
 	return right ? 0 : 1;
 }

@@ -1,9 +1,11 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
 """What a person sees who wrote a configuration, or a command line, wrong."""
+import os
+import subprocess
 import sys
 
-from sluice import DOORS, folder, run
+from sluice import DOORS, TIMEOUT, WRAPPER, folder, run
 import tap
 from tap import equal
 
@@ -36,6 +38,15 @@ def test_right(stack):
     done = run(SLUICED, "--check", "--config", "sluice.yaml", cwd=directory)
     # The database is not there, and need not be: nothing is opened.
     equal((done.returncode, done.stdout, done.stderr), (0, "sluice.yaml is right; pipelines: 1, resources: 1\n", []))
+
+
+def test_right_and_nowhere_to_say_it(stack):
+    directory = folder(stack)
+    (directory / "sluice.yaml").write_text(DOORS + DATABASE + PIPELINE)
+    with open("/dev/full", "w") as full:
+        done = subprocess.run([*WRAPPER, os.path.abspath(SLUICED), "--check", "--config", "sluice.yaml"], cwd=directory,
+                              stdout=full, stderr=subprocess.PIPE, text=True, timeout=TIMEOUT)
+    equal((done.returncode, done.stderr), (1, "sluiced: cannot say so: No space left on device\n"))
 
 
 def test_what_is_no_configuration(stack):
@@ -209,8 +220,8 @@ def test_command_lines(stack):
 
 
 tap.run([
-    test_right, test_what_is_no_configuration, test_what_cannot_be_read, test_yaml_that_is_refused,
-    test_wrong_keys_and_values, test_what_is_not_in_this_version, test_doors_that_others_can_reach,
-    test_addresses_of_doors, test_two_doors_at_one_address, test_durations_over_a_year, test_circles, test_nesting,
-    test_command_lines,
+    test_right, test_right_and_nowhere_to_say_it, test_what_is_no_configuration, test_what_cannot_be_read,
+    test_yaml_that_is_refused, test_wrong_keys_and_values, test_what_is_not_in_this_version,
+    test_doors_that_others_can_reach, test_addresses_of_doors, test_two_doors_at_one_address,
+    test_durations_over_a_year, test_circles, test_nesting, test_command_lines,
 ])
