@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * With ZMQ_IMMEDIATE a request waits here until there is a connection, so that "nobody listens" and
- * "no answer" can be told apart, and a request whose time is over never leaves later.
+ * "no answer" can be told apart, and a request whose time is over never leaves later. What was
+ * asked over a connection that is lost is never answered: libzmq makes another, and says nothing of
+ * it.
  */
 #include "client/call.h"
 
@@ -11,6 +13,7 @@
 #include <zmq.h>
 
 #include "client/clock.h"
+#include "client/monitor.h"
 #include "client/pretty.h"
 #include "pipeline/base/buffer.h"
 #include "pipeline/wire/wire.h"
@@ -20,6 +23,11 @@
 #define ROUND_TRIP_MS 1000
 #define TIMEOUT_MS    5000
 
+struct connection {
+	void *socket;
+	void *monitor; /* tells when it is lost */
+};
+
 /* Waits until the socket is ready for that, or the absolute time. */
 static bool wait_for(void *socket, short events, uint64_t until_ms)
 {
@@ -28,6 +36,25 @@ static bool wait_for(void *socket, short events, uint64_t until_ms)
 		if (zmq_poll(&item, 1, clock_left_ms(until_ms)) < 0 && errno != EINTR)
 			return false;
 	return item.revents & events;
+}
+
+/* Waits for a message. *ret_lost: there won't be one. What came before the connection was lost is
+ * there when that is told. */
+static bool wait_message(const struct connection *connection, uint64_t until_ms, bool *ret_lost)
+{
+	zmq_pollitem_t items[] = {
+			{.socket = connection->socket, .events = ZMQ_POLLIN},
+			{.socket = connection->monitor, .events = ZMQ_POLLIN},
+	};
+	*ret_lost = false;
+	while (!(items[0].revents & ZMQ_POLLIN) && !*ret_lost && clock_ms() < until_ms) {
+		if (zmq_poll(items, 2, clock_left_ms(until_ms)) < 0 && errno != EINTR)
+			return false;
+		*ret_lost = items[1].revents & ZMQ_POLLIN;
+	}
+	if (*ret_lost)
+		(void)zmq_poll(items, 1, 0);
+	return items[0].revents & ZMQ_POLLIN;
 }
 
 /* False: it can't be read, or memory is out. */
@@ -116,20 +143,32 @@ static uint64_t timeout_of(const struct settings *settings)
 	return endless ? TIMEOUT_MS : settings->budget_ms + ROUND_TRIP_MS;
 }
 
+static enum result no_answer(const struct settings *settings, bool lost)
+{
+	if (lost)
+		(void)fprintf(stderr,
+				"sluicectl: the connection to %s was cut: it has ended, or the "
+				"body is "
+				"far over its limits.message\n",
+				settings->endpoint);
+	else
+		(void)fprintf(stderr,
+				"sluicectl: no answer from %s within %llu ms; give it more time "
+				"with "
+				"--budget\n",
+				settings->endpoint, (unsigned long long)timeout_of(settings));
+	return RESULT_NO_ANSWER;
+}
+
 /* Prints what comes, until the last reply has. */
-static enum result listen_to(const struct settings *settings, void *socket, uint64_t until_ms)
+static enum result listen_to(const struct settings *settings, const struct connection *connection,
+		uint64_t until_ms)
 {
 	for (;;) {
-		bool more;
-		if (!wait_for(socket, ZMQ_POLLIN, until_ms)) {
-			(void)fprintf(stderr,
-					"sluicectl: no answer from %s within %llu ms; give it more "
-					"time with --budget\n",
-					settings->endpoint,
-					(unsigned long long)timeout_of(settings));
-			return RESULT_NO_ANSWER;
-		}
-		enum result result = receive(settings, socket, &more);
+		bool more, lost;
+		if (!wait_message(connection, until_ms, &lost))
+			return no_answer(settings, lost);
+		enum result result = receive(settings, connection->socket, &more);
 		if (!more)
 			return result;
 		if (settings->budget_ms == WIRE_BUDGET_NONE)
@@ -137,29 +176,39 @@ static enum result listen_to(const struct settings *settings, void *socket, uint
 	}
 }
 
-static enum result exchange(const struct settings *settings, void *socket, struct text request)
+/* What was lost before is of no matter: there is another by now. */
+static bool send_request(const struct connection *connection, struct text request)
+{
+	while (monitor_next(connection->monitor))
+		;
+	return zmq_send(connection->socket, request.data, request.size, ZMQ_DONTWAIT) >= 0;
+}
+
+static enum result exchange(const struct settings *settings, const struct connection *connection,
+		struct text request)
 {
 	uint64_t until_ms = clock_ms() + timeout_of(settings);
-	if (!wait_for(socket, ZMQ_POLLOUT, until_ms) ||
-			zmq_send(socket, request.data, request.size, ZMQ_DONTWAIT) < 0) {
+	if (!wait_for(connection->socket, ZMQ_POLLOUT, until_ms) ||
+			!send_request(connection, request)) {
 		(void)fprintf(stderr,
 				"sluicectl: nobody listens at %s; start sluiced, or say where it "
 				"is with --endpoint\n",
 				settings->endpoint);
 		return RESULT_NO_ANSWER;
 	}
-	return listen_to(settings, socket, until_ms);
+	return listen_to(settings, connection, until_ms);
 }
 
-static enum result connect_and_exchange(
-		const struct settings *settings, void *socket, struct text request)
+static enum result connect_and_exchange(const struct settings *settings,
+		const struct connection *connection, struct text request)
 {
+	void *socket = connection->socket;
 	const int on = 1;
 	const int linger_ms = 0;
 	(void)zmq_setsockopt(socket, ZMQ_IMMEDIATE, &on, sizeof(on));
 	(void)zmq_setsockopt(socket, ZMQ_LINGER, &linger_ms, sizeof(linger_ms));
 	if (zmq_connect(socket, settings->endpoint) == 0)
-		return exchange(settings, socket, request);
+		return exchange(settings, connection, request);
 	(void)fprintf(stderr,
 			"sluicectl: --endpoint \"%s\": %s; write tcp://HOST:PORT or ipc://PATH\n",
 			settings->endpoint, zmq_strerror(errno));
@@ -171,14 +220,19 @@ static enum result call(const struct settings *settings, void *context, struct t
 	struct buffer request;
 	buffer_init(&request);
 	enum result result = RESULT_NO_ANSWER;
-	void *socket = zmq_socket(context, ZMQ_DEALER);
-	if (socket && write_request(settings, body, &request))
-		result = connect_and_exchange(settings, socket, buffer_text(&request));
+	struct connection connection = {.socket = zmq_socket(context, ZMQ_DEALER)};
+	if (connection.socket)
+		connection.monitor =
+				monitor_open(context, connection.socket, ZMQ_EVENT_DISCONNECTED);
+	if (connection.monitor && write_request(settings, body, &request))
+		result = connect_and_exchange(settings, &connection, buffer_text(&request));
 	else
 		(void)fprintf(stderr,
 				"sluicectl: no memory or no descriptor is left for a connection\n");
-	if (socket)
-		(void)zmq_close(socket);
+	if (connection.monitor)
+		(void)zmq_close(connection.monitor);
+	if (connection.socket)
+		(void)zmq_close(connection.socket);
 	buffer_deinit(&request);
 	return result;
 }

@@ -126,6 +126,8 @@ static bool read_options(struct settings *settings, int argc, char **argv, unsig
 	while ((option = getopt_long(argc, argv, ":", options, NULL)) != -1) {
 		if (option == ':')
 			return wrong("%s needs a value", argv[optind - 1]);
+		if (option == '?' && optopt > ' ')
+			return wrong("there is no option -%c", optopt); /* in a cluster, maybe */
 		if (option == '?')
 			return wrong("there is no option %s", argv[optind - 1]);
 		if (option == HELP || option == VERSION) {

@@ -10,11 +10,12 @@
 #include <zmq.h>
 
 #include "client/clock.h"
+#include "client/monitor.h"
 
 /* Events printed before a signal and the time are looked at again. */
 #define BATCH 64
 
-#define MONITOR "inproc://monitor"
+#define CHANGES (ZMQ_EVENT_CONNECT_RETRIED | ZMQ_EVENT_HANDSHAKE_SUCCEEDED)
 
 struct watch {
 	const struct settings *settings;
@@ -54,36 +55,10 @@ static void print_batch(struct watch *watch)
 		watch->seen++;
 }
 
-static void *open_monitor(void *context, void *socket)
-{
-	if (zmq_socket_monitor(socket, MONITOR,
-			    ZMQ_EVENT_CONNECT_RETRIED | ZMQ_EVENT_HANDSHAKE_SUCCEEDED) != 0)
-		return NULL;
-	void *monitor = zmq_socket(context, ZMQ_PAIR);
-	if (monitor && zmq_connect(monitor, MONITOR) == 0)
-		return monitor;
-	if (monitor)
-		(void)zmq_close(monitor);
-	return NULL;
-}
-
-/* Takes one event off the monitor: 16 bits of number and 32 of value, and then an address. 0: there
- * is none. */
-static unsigned next_change(void *monitor)
-{
-	char frame[256];
-	uint16_t event = 0;
-	if (zmq_recv(monitor, frame, sizeof(frame), ZMQ_DONTWAIT) < (int)sizeof(event))
-		return 0;
-	memcpy(&event, frame, sizeof(event));
-	(void)zmq_recv(monitor, frame, sizeof(frame), 0);
-	return event;
-}
-
 /* Says once that nobody listens, until somebody has. */
 static void tell_changes(struct watch *watch)
 {
-	for (unsigned event; (event = next_change(watch->monitor)) != 0;) {
+	for (unsigned event; (event = monitor_next(watch->monitor)) != 0;) {
 		bool up = event == ZMQ_EVENT_HANDSHAKE_SUCCEEDED;
 		if (!up && !watch->told)
 			(void)fprintf(stderr,
@@ -150,7 +125,7 @@ enum result watch_run(const struct settings *settings, void *context, int signal
 					0 ||
 			!subscribe(settings, watch.socket))
 		(void)fprintf(stderr, "sluicectl: cannot subscribe: %s\n", zmq_strerror(errno));
-	else if ((watch.monitor = open_monitor(context, watch.socket)) == NULL)
+	else if ((watch.monitor = monitor_open(context, watch.socket, CHANGES)) == NULL)
 		(void)fprintf(stderr, "sluicectl: cannot watch the connection: %s\n",
 				zmq_strerror(errno));
 	else if (zmq_connect(watch.socket, settings->telemetry) != 0)

@@ -132,6 +132,20 @@ def test_no_answer(stack):
     equal(done.stderr, f"sluicectl: no answer from {source.endpoint} within 1001 ms; give it more time with --budget\n")
 
 
+def test_a_connection_that_is_cut(stack):
+    """By one who does not read so much; what is asked there is never answered, however long one waits."""
+    socket = stack.enter_context(stack.enter_context(zmq.Context()).socket(zmq.ROUTER))
+    socket.linger = 0
+    socket.maxmsgsize = 1000
+    socket.bind("tcp://127.0.0.1:*")
+    endpoint = socket.getsockopt_string(zmq.LAST_ENDPOINT)
+    body = json.dumps({"sku": "x" * 2000})
+    done = run("--endpoint", endpoint, "call", "product", body, "--budget", "600000")
+    equal((done.returncode, done.stdout, done.stderr),
+          (3, "", f"sluicectl: the connection to {endpoint} was cut: it has ended, or the body is far over its "
+           "limits.message\n"))
+
+
 def test_nobody_listens(stack):
     directory = stack.enter_context(tempfile.TemporaryDirectory())
     endpoint = f"ipc://{directory}/nobody"
@@ -206,6 +220,8 @@ def test_usage(stack):
         done = run(*arguments)
         found = (done.returncode, done.stdout, done.stderr.count("\n"), done.stderr.startswith("sluicectl: "))
         equal((arguments, *found), (arguments, 2, "", 1, True))
+    for argument, option in ("-xy", "-x"), ("-y", "-y"), ("--nothing", "--nothing"):
+        equal(run("ping", argument).stderr, f"sluicectl: there is no option {option}; see sluicectl --help\n")
     done = run("--help")
     equal((done.returncode, done.stderr), (0, ""))
     assert "sluicectl call" in done.stdout
@@ -217,6 +233,6 @@ def test_usage(stack):
 tap.run([
     test_what_is_sent, test_a_body_on_stdin, test_what_is_printed, test_parts_are_printed_as_they_come,
     test_parts_without_an_end, test_other_statuses, test_a_source_speaks_the_same_wire, test_no_answer,
-    test_nobody_listens, test_watch_prints_each_event_at_once, test_watch_ends_with_a_signal,
+    test_a_connection_that_is_cut, test_nobody_listens, test_watch_prints_each_event_at_once, test_watch_ends_with_a_signal,
     test_watch_ends_with_its_time, test_watch_says_that_nobody_listens, test_usage,
 ])
