@@ -380,7 +380,7 @@ static void assert_answer(struct fixture *f, const struct ask *ask, const char *
 /* Asks at another address than the connection that it is busy with, from the same port. */
 static int ask_from_the_same_port(struct fixture *f)
 {
-	struct sockaddr_in own;
+	struct sockaddr_in own = {.sin_family = AF_INET};
 	socklen_t size = sizeof(own);
 	assert_int_equal(getpeername(f->connection, (struct sockaddr *)&own, &size), 0);
 	shared_port = own.sin_port;
