@@ -328,6 +328,8 @@ FAULTS = [
     ("a question that is cancelled is a failure of its source", "pipeline/stages/fanout_branch.c",
      "	if (branch->state != BRANCH_ENDED)\n		return BREAKER_CANCELLED;",
      "	if (branch->state != BRANCH_ENDED)\n		return BREAKER_FAILED;"),
+    ("a question that was never sent is a failure of its source", "pipeline/stages/fanout_branch.c",
+     "	if (!ask_of(branch)->sent)\n		return BREAKER_CANCELLED;", "	if (branch->ended == branch->asked)\n		return BREAKER_CANCELLED;"),
     ("an object lacks one of its good answers", "pipeline/stages/fanout_reply.c",
      "		if (!branch_good(branch))\n			continue;", "		if (!branch_good(branch) || i == 3)\n			continue;"),
     ("what is missing is said to be UNAVAILABLE", "pipeline/stages/fanout_reply.c",

@@ -63,15 +63,18 @@ static void write_sources(struct writer *writer)
 	static const uint64_t withins[] = {10, 100, 1000, 30000};
 	static const uint64_t opens[] = {1, 5, 20, 100};
 	static const uint64_t spares[] = {0, 0, 1, 3, 10};
+	/* What came later than the rest is drawn beside it, so that seeds stay what they were. */
+	struct random beside = *writer->random;
 	buffer_append(writer->yaml,
 			TEXT("sources: {north: {header: \"/${k}\", breaker: {of: 0}, spare: 0}"));
 	for (size_t i = 0; i < COUNT(names); i++)
 		buffer_append_format(writer->yaml,
 				",\n  %s: {breaker: {failures: %" PRIu64 "%%, of: %" PRIu64
 				", within: %" PRIu64 "ms, open: %" PRIu64 "ms}, spare: %" PRIu64
-				"}",
+				", holds: %s}",
 				names[i], PICK(writer, failures), PICK(writer, of),
-				PICK(writer, withins), PICK(writer, opens), PICK(writer, spares));
+				PICK(writer, withins), PICK(writer, opens), PICK(writer, spares),
+				random_below(&beside, 4) == 0 ? "true" : "false");
 	buffer_append(writer->yaml, TEXT("}\n"));
 }
 

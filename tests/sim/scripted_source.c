@@ -104,6 +104,8 @@ static void end(struct scripted_ask *ask, enum status status, const char *text, 
 		finish(ask, outcome_status(STATUS_CANCELLED));
 		return;
 	}
+	if (!ask->ask.sent)
+		scripted_ask_send(ask);
 	ask->ask.source->stats.answered++;
 	if (status != STATUS_OK)
 		ask->ask.source->stats.failed++;

@@ -23,7 +23,8 @@ struct scripted_source {
 	struct link asks;		    /* that go on, the oldest first */
 	const struct scripted_end *at_once; /* how each ask ends in its start; NULL: it goes on */
 	struct source_template own;	    /* a template of its own: a URL, a header */
-	bool holds;    /* what is asked waits for scripted_ask_send(), as for a connection */
+	bool holds;    /* what is asked waits, as for a connection, and is sent at the latest when
+			  it is answered */
 	bool stubborn; /* a cancelled ask goes on until it is answered, which no real driver does */
 };
 

@@ -118,9 +118,10 @@ void witness_breaker_answered(
 		add(&seen->possible, now);
 }
 
+/* What was never sent tells nothing of the source. */
 void witness_breaker_cancelled(struct witness *witness, const struct scripted_ask *ask)
 {
-	if (ask->cancelled == TIMEOUT)
+	if (ask->cancelled == TIMEOUT && ask->ask.sent)
 		add(&seen_of(witness, ask->ask.source)->possible, witness_now(witness));
 }
 

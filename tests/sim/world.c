@@ -54,6 +54,7 @@ static const struct option databases_options[] = {
 
 static const struct option source_options[] = {
 		{.key = "stubborn", .kind = OPTION_BOOLEAN, .fallback = "false"},
+		{.key = "holds", .kind = OPTION_BOOLEAN, .fallback = "false"},
 		SOURCE_OPTIONS,
 		{.key = "url", .kind = OPTION_TEMPLATE},
 		{.key = "header", .kind = OPTION_TEMPLATE},
@@ -214,6 +215,7 @@ static void init_source(struct world *world, struct scripted_source *source, con
 	const struct option_map *map = settings(world, "sources", name);
 	scripted_source_init(source, name, &world->limits);
 	source->stubborn = map && option_number(map, "stubborn");
+	source->holds = map && option_number(map, "holds");
 	if (map && option_get(map, "header")->given)
 		scripted_source_with_header(source, option_get(map, "header")->template);
 	if (map && option_get(map, "url")->given)
