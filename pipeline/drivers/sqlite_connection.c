@@ -21,8 +21,10 @@
 /* Who lets go of a lock tells nobody, so it is tried again: soon at first, then every 10 ms. */
 #define LOCK_WAIT_MAX_MS 10
 
-/* Even where less may be returned, a query may compute with values of that size. */
-#define VALUES_MAX_LEAST (1U << 20)
+/* Even where less may be returned, a query may compute with values of that size: a column may hold
+ * much of which little is wanted, and SQL's printf() gives NULL, which nobody would take for an
+ * error, where its text would be larger. */
+#define VALUES_MAX_LEAST (UINT32_C(16) << 20)
 
 /* A buffer that held an uncommonly large row isn't kept. */
 #define OUT_KEPT_MAX 65536
@@ -420,9 +422,8 @@ static void read_statement(struct sqlite_connection *connection, struct sqlite_s
 }
 
 /*
- * No text may be larger that SQLite computes on the way, or it would have its memory before it is
- * found too large to be returned. (printf() of SQL gives NULL then, as it does at SQLite's own
- * limit.) What queries are asked for has room in any case.
+ * No value may be larger that SQLite computes on the way, or it would have its memory before it is
+ * found too large to be returned.
  */
 static void limit_values(struct sqlite_connection *connection, const struct query_spec *spec)
 {

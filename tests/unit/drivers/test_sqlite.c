@@ -91,9 +91,9 @@ static void test_bytes_are_bounded(void **state)
 	const char *two = "SELECT sku FROM product ORDER BY sku";
 	struct query *fits = bounded(f, two, 29);
 	struct query *over = bounded(f, two, 28);
-	struct query *value = bounded(f, "SELECT printf('%.*c', 1000, 'x') AS x", 1000);
+	struct query *value = bounded(f, "SELECT printf('%.*c', 2000000, 'x') AS x", 1000);
 	struct query *huge = bounded(f, "SELECT zeroblob(500000000) AS x", 1000);
-	struct query *inner = bounded(f, "SELECT length(printf('%.*c', 500000, 'x')) AS n", 20);
+	struct query *inner = bounded(f, "SELECT length(printf('%.*c', 2000000, 'x')) AS n", 20);
 	sqlite_fixture_open(f);
 	sqlite_fixture_expect_row(f, fits, NULL, "[{\"sku\":\"a-1\"},{\"sku\":\"b-2\"}]");
 	sqlite_fixture_expect(f, over, STATUS_INTERNAL, too_many);
@@ -101,7 +101,7 @@ static void test_bytes_are_bounded(void **state)
 	sqlite_fixture_expect(f, value, STATUS_INTERNAL, too_many);
 	sqlite_fixture_expect(f, huge, STATUS_INTERNAL, too_many);
 	sqlite_fixture_expect_logged(f, "string or blob too big");
-	sqlite_fixture_expect_row(f, inner, NULL, "[{\"n\":500000}]");
+	sqlite_fixture_expect_row(f, inner, NULL, "[{\"n\":2000000}]");
 }
 
 static void test_a_row_on_its_way_is_accounted(void **state)
