@@ -57,6 +57,7 @@ static enum progress job_start(struct frame *frame)
 		return frame_done(frame, outcome_fault(job->job.arena, STATUS_UNAVAILABLE,
 							 query->spec->stage,
 							 TEXT("the database is not open")));
+	sqlite_job_given(query->sqlite);
 	workers_give(query->sqlite->workers, &job->work);
 	return PENDING;
 }
@@ -66,6 +67,7 @@ static void job_cancel(struct frame *frame, enum reason reason)
 	struct sqlite_job *job = job_of(frame);
 	struct sqlite *sqlite = job->job.query->sqlite;
 	if (workers_take_back(sqlite->workers, &job->work)) {
+		sqlite_job_is_back(sqlite);
 		frame->outcome = outcome_status(STATUS_CANCELLED);
 		frame_finish(frame);
 	} else {
@@ -121,6 +123,7 @@ static void on_done(void *user, struct work *work)
 {
 	struct sqlite_job *job = container_of(work, struct sqlite_job, work);
 	struct frame *frame = &job->job.frame;
+	sqlite_job_is_back(job->job.query->sqlite);
 	if (atomic_load(&job->cancelled)) {
 		blob_unref(job->row);
 		frame->outcome = outcome_status(STATUS_CANCELLED);
@@ -382,6 +385,7 @@ static bool close_database(struct resource *resource, uint64_t until)
 	if (sqlite->workers && !workers_free(sqlite->workers, until))
 		return false;
 	sqlite->workers = NULL;
+	sqlite_jobs_over(sqlite);
 	close_connections(sqlite);
 	return true;
 }

@@ -3,7 +3,8 @@
 /*
  * For the files sqlite*.c only. sqlite.c is the driver, on the loop; sqlite_connection.c is what a
  * worker does with its connection; sqlite_statement.c is one prepared query of one connection, and
- * sqlite_row.c writes its rows as JSON. sqlite_replace.c notices that the file was replaced.
+ * sqlite_row.c writes its rows as JSON; sqlite_growing.c accounts for them meanwhile.
+ * sqlite_replace.c notices that the file was replaced.
  *
  * A connection and its statements belong to the loop until the workers are started, then to their
  * worker, and to the loop again when the workers have ended. What is named when they run already is
@@ -60,6 +61,10 @@ struct sqlite {
 	bool told_locked;
 	bool told_unwatched;
 	_Atomic uint32_t running; /* statements, at this moment */
+	uint32_t jobs;		  /* given to the workers and not back */
+	atomic_size_t growing;	  /* bytes of rows that they are writing, */
+	size_t charged;		  /* how much of that stands in limits.bytes, */
+	sd_event_source *look;	  /* and the timer that looks at it; NULL: there are no jobs */
 	struct file_watch *watch;
 	sd_event_source *retry;	    /* to look at a file again that another has locked */
 	struct sqlite_file file;    /* that is used; it changes under the lock */
@@ -113,7 +118,8 @@ struct sqlite_connection {
 	struct sqlite_job *job; /* that runs; NULL: none */
 	bool begun;		/* its statement has begun and is counted as running */
 	uint64_t files;		/* the sqlite's when it was opened */
-	struct buffer out;	/* the row that is being written */
+	struct buffer out;	/* the row that is being written, */
+	size_t growing;		/* and what of it is counted in the sqlite's */
 };
 
 /* OPEN_LOCKED: another holds it now, and later it may go well. OPEN_LATER: the same, for another
@@ -173,6 +179,11 @@ enum sqlite_row { ROW_DONE, ROW_TOO_LARGE, ROW_NO_MEMORY, ROW_VALUE };
  */
 enum sqlite_row sqlite_row_append(struct buffer *out, const struct sqlite_statement *statement,
 		const struct json_limits *limits, int *ret_column, const char **ret_message);
+
+/* sqlite_growing.c: around what the workers are given, and when none runs any more. */
+void sqlite_job_given(struct sqlite *sqlite);
+void sqlite_job_is_back(struct sqlite *sqlite);
+void sqlite_jobs_over(struct sqlite *sqlite);
 
 /* sqlite_replace.c: from before the first connection is opened until the database is closed. Each
  * time it is opened: false when memory is out. */

@@ -346,6 +346,15 @@ static void fail_rows(struct sqlite_job *job, uint32_t rows_max)
 		job->failure.detail = NULL;
 }
 
+/* The loop sees how large the rows get while they are written. */
+static void count_bytes(struct sqlite_connection *connection, size_t bytes)
+{
+	if (bytes == connection->growing)
+		return;
+	atomic_fetch_add(&connection->sqlite->growing, bytes - connection->growing);
+	connection->growing = bytes;
+}
+
 /*
  * Appends the row that the statement stands on; `rows` have been before it. False: the job has
  * failed.
@@ -370,6 +379,7 @@ static bool append_row(struct sqlite_connection *connection, struct sqlite_state
 		buffer_append_char(&connection->out, ',');
 	enum sqlite_row appended = sqlite_row_append(&connection->out, statement,
 			connection->sqlite->context->limits, &column, &what);
+	count_bytes(connection, connection->out.capacity);
 	if (appended == ROW_TOO_LARGE)
 		fail_bytes(job, statement->spec->bytes_max);
 	else if (appended == ROW_NO_MEMORY)
@@ -460,4 +470,5 @@ void sqlite_connection_run(void *state, struct work *work)
 	if (connection->out.failed || connection->out.capacity > OUT_KEPT_MAX)
 		buffer_deinit(&connection->out);
 	buffer_clear(&connection->out);
+	count_bytes(connection, 0);
 }

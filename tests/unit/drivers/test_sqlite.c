@@ -117,6 +117,34 @@ static void test_a_row_on_its_way_is_accounted(void **state)
 	assert_int_equal(f->account.used, 0);
 }
 
+static bool is_charged(void *user)
+{
+	return ((struct sqlite_fixture *)user)->account.used > 100000;
+}
+
+/* Of rows that never end. */
+static void test_rows_that_grow_are_accounted(void **state)
+{
+	struct sqlite_fixture *f = *state;
+	struct query_spec *spec = sqlite_fixture_spec(f,
+			"SELECT printf('%.*c', 1000, 'x') AS x, (SELECT count(*) FROM (WITH "
+			"RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 3000) "
+			"SELECT i FROM n)) AS n FROM (WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL "
+			"SELECT i + 1 FROM n) SELECT i FROM n)");
+	spec->all_rows = true;
+	spec->rows_max = UINT32_MAX;
+	spec->bytes_max = 1 << 29;
+	struct query *query = sqlite_fixture_query(f, spec);
+	sqlite_fixture_open(f);
+	struct scope *scope = sqlite_fixture_scope(f, SCOPE_FOREVER);
+	struct job *job = sqlite_fixture_start(f, scope, query, NULL);
+	loop_fixture_run_until(&f->f, is_charged, f);
+	assert_int_not_equal(job->frame.state, FRAME_ENDED);
+	sqlite_fixture_cancel(f, scope);
+	sqlite_fixture_wait(f, job);
+	assert_int_equal(f->account.used, 0);
+}
+
 #define JOBS 7
 
 static void test_as_many_run_as_there_are_connections(void **state)
@@ -352,6 +380,7 @@ int main(void)
 			TEST(test_all_rows),
 			TEST(test_bytes_are_bounded),
 			TEST(test_a_row_on_its_way_is_accounted),
+			TEST(test_rows_that_grow_are_accounted),
 			TEST(test_as_many_run_as_there_are_connections),
 			TEST(test_cancelled_in_the_queue_it_never_runs),
 			TEST(test_cancelled_behind_a_lock_it_ends_at_once),
