@@ -126,9 +126,5 @@ void gather_close(struct gather *gather)
 			continue;
 		scope_cancel(&branch->scope, LOST);
 		end(gather, branch, cut ? BRANCH_CUT : BRANCH_LOST);
-		if (cut)
-			continue;
-		gather->losers++;
-		gather->wasted_ns += branch->ended - branch->asked;
 	}
 }

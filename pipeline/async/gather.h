@@ -56,8 +56,6 @@ struct gather {
 	uint32_t idle;	       /* not started */
 	uint32_t pending;
 	uint32_t good;
-	uint32_t losers;    /* cancelled because enough had come */
-	uint64_t wasted_ns; /* theirs, from being asked until then */
 };
 
 /* branches: count of them, the caller's memory, which this clears. scope, judge, ended and

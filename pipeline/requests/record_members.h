@@ -9,7 +9,9 @@
 #include "pipeline/base/text.h"
 
 struct buffer;
+struct pipeline;
 struct record;
+struct run;
 
 /* TOLD: it can be written, and not be compared with anything. */
 enum member_kind { MEMBER_NUMBER, MEMBER_TEXT, MEMBER_TOLD };
@@ -33,6 +35,10 @@ const struct record_member *record_member_find(struct text name);
 /* Appends `,"NAME":VALUE`. */
 void record_member_write(const struct record_member *member, struct buffer *buffer,
 		const struct record *record);
+
+/* record_stages.c: takes into the run what has not ended of it when it is told of, because it has
+ * just been cut off or is about to be. Flights go on, and are told of by who gets their answer. */
+void record_cut(const struct pipeline *pipeline, struct run *run);
 
 /* record_stages.c: the members `stages` and `sources`, as they stand. */
 void record_write_stages(struct buffer *buffer, const struct record *record);

@@ -95,6 +95,35 @@ static void write_asks(void *user, const struct stage_frame *frame, uint64_t fli
 		frame->stage->type->asks(frame, write_ask, writer);
 }
 
+static void cut_ask(void *user, const struct ask_told *told)
+{
+	struct run *run = user;
+	if (told->end != ASK_OPEN || told->heard)
+		return;
+	run->losers++;
+	run->wasted_ns += run->async->now - told->asked;
+}
+
+static void cut_stage(void *user, const struct stage_frame *frame, uint64_t flight)
+{
+	struct run *run = user;
+	const struct stage_type *type = frame->stage->type;
+	uint64_t since = 0;
+	if (flight)
+		return;
+	if (type->asks)
+		type->asks(frame, cut_ask, run);
+	if (type->queued_since)
+		since = type->queued_since(frame);
+	if (since)
+		run->queue_ns += run->async->now - since;
+}
+
+void record_cut(const struct pipeline *pipeline, struct run *run)
+{
+	pipeline_visit(pipeline, run->root, cut_stage, run);
+}
+
 static void write_all(struct buffer *buffer, const struct record *record, stage_visit_fn visit)
 {
 	struct writer writer = {.buffer = buffer};

@@ -8,6 +8,8 @@
 
 #include <assert.h>
 
+#include "pipeline/requests/record_members.h"
+
 static enum progress on_resume(struct frame *frame, struct frame *child);
 static void on_idle(struct scope *scope);
 
@@ -63,6 +65,8 @@ static void finish(struct request *request, const struct outcome *outcome, enum 
 	struct outcome answer = answer_of(request, *outcome);
 	if (reason == REASON_NONE)
 		admission_learn(request->engine, request, outcome);
+	if (reason != REASON_NONE || request->scope.count > 0)
+		record_cut(request->pipeline, &request->run);
 	enum left left = reply_request(request, &answer, reason, true);
 	if (reason != REASON_NONE)
 		scope_cancel(&request->scope, reason);

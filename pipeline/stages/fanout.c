@@ -42,8 +42,6 @@ void fanout_close_group(struct fanout_frame *self, struct group *group)
 	gather_close(&group->gather);
 	fanout_hedge_stop(group);
 	group->closed = true;
-	self->base.run->losers += group->gather.losers;
-	self->base.run->wasted_ns += group->gather.wasted_ns;
 	self->open--;
 }
 

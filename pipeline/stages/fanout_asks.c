@@ -36,6 +36,13 @@ static enum ask_end end_of(const struct fanout_frame *self, const struct group *
 	return ASK_OPEN;
 }
 
+/* What was cancelled has ended, too, and has not answered. */
+static bool is_heard(const struct branch *branch)
+{
+	const struct frame *frame = branch->frame;
+	return frame->state > FRAME_WAITING && frame->outcome.status != STATUS_CANCELLED;
+}
+
 static void visit_group(const struct fanout_frame *self, const struct group *group,
 		ask_visit_fn visit, void *user)
 {
@@ -50,6 +57,7 @@ static void visit_group(const struct fanout_frame *self, const struct group *gro
 				.asked = branch->asked,
 				.ended = branch->ended,
 				.end = end_of(self, group, branch),
+				.heard = is_heard(branch),
 				.status = branch->status,
 		};
 		visit(user, &told);

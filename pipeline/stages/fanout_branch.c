@@ -66,6 +66,15 @@ static bool tells_time(
 	       (branch->state == BRANCH_LOST && attempt->overtaken);
 }
 
+/* What was cancelled before it had answered, because others had or because all of it was. */
+static void count_loser(struct run *run, const struct branch *branch)
+{
+	if (branch->state != BRANCH_LOST && branch->state != BRANCH_CUT)
+		return;
+	run->losers++;
+	run->wasted_ns += branch->ended - branch->asked;
+}
+
 /* A gather_ended_fn. */
 static void on_ended(struct gather *gather, const struct branch *branch)
 {
@@ -79,6 +88,7 @@ static void on_ended(struct gather *gather, const struct branch *branch)
 	source_ended(source, branch->ended, attempt->trial ? BREAKER_TRIAL : BREAKER_PASSED, end);
 	if (tells_time(branch, attempt, end))
 		latency_record(&source->latency, branch->ended - ask_of(branch)->sent_at);
+	count_loser(self->base.run, branch);
 	if (branch_good(branch))
 		fanout->hedge.won += attempt->hedge;
 	else if (branch->state == BRANCH_ENDED || branch->state == BRANCH_EXPIRED)

@@ -191,6 +191,13 @@ static enum progress lookup_resume(struct frame *frame, struct frame *child)
 	return child == &self->permit.frame ? permitted(self) : take_row(self);
 }
 
+static uint64_t lookup_queued_since(const struct stage_frame *frame)
+{
+	const struct lookup_frame *self = container_of(frame, struct lookup_frame, base);
+	bool waits = self->base.frame.state == FRAME_WAITING && !self->job;
+	return waits ? self->permit.since : 0;
+}
+
 /* What `:name` is bound to: `params` says, or else it is ${name}. */
 static struct template *parameter(struct compiler *compiler, struct text name,
 		const struct option_map *params, struct place place)
@@ -413,6 +420,7 @@ const struct stage_type lookup_type = {
 		.stage_size = sizeof(struct lookup),
 		.frame_size = sizeof(struct lookup_frame),
 		.ops = {.start = lookup_start, .resume = lookup_resume},
+		.queued_since = lookup_queued_since,
 		.compile = lookup_compile,
 		.free = lookup_free,
 		.write_stats = lookup_write_stats,

@@ -53,10 +53,10 @@ struct run {
 	bool fresh; /* what caches hold is not wanted */
 
 	/* The record, filled in by stages. */
-	uint32_t losers;
-	struct text cache; /* the verdict of the first cache stage; absent: there was none */
-	uint64_t wasted_ns;
-	uint64_t queue_ns; /* waited for permits */
+	uint32_t losers;    /* questions to sources that were cancelled, */
+	struct text cache;  /* the verdict of the first cache stage; absent: there was none */
+	uint64_t wasted_ns; /* and for how long the losers had been under way */
+	uint64_t queue_ns;  /* waited for permits */
 };
 
 /* Keeps hold until run_deinit(). */

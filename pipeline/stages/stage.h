@@ -42,6 +42,7 @@ struct ask_told {
 	uint64_t asked;
 	uint64_t ended; /* 0: not yet */
 	enum ask_end end;
+	bool heard; /* of an OPEN one: its answer is here, and nobody has looked at it yet */
 	enum status status; /* of its answer, where it is WON, BEATEN or FAILED */
 };
 
@@ -68,6 +69,9 @@ struct stage_type {
 	/* Hands out what its frame has asked of sources, as it stands, in the order of
 	 * the file. NULL: it asks none. */
 	void (*asks)(const struct stage_frame *frame, ask_visit_fn visit, void *user);
+	/* Since when its frame waits for its turn, and has not told its run so; 0: it does not.
+	 * NULL: there are no turns. */
+	uint64_t (*queued_since)(const struct stage_frame *frame);
 	/* See pipeline_begin_read(); what the stage finds out it may leave in its frame, cleared
 	 * before, for start(). May be NULL. */
 	void (*begin_read)(const struct stage *stage, struct run *run,

@@ -25,6 +25,7 @@ struct seen_branch {
 	enum branch_progress state;
 	enum status status;
 	struct answer answer;
+	bool heard; /* it has answered, if only when that was decided already */
 };
 
 /* Of a request for a RACE, until it was decided. */

@@ -108,13 +108,17 @@ void witness_race_answered(struct witness *witness, const struct scripted_ask *a
 {
 	const struct race *race = witness_race_of(witness, number);
 	uint64_t now = witness_now(witness);
-	if (!race || decide(witness, number, now) != OPEN)
+	if (!race)
 		return;
 	struct seen_branch *branch = branch_of(witness, number, ask);
+	branch->heard = true;
+	if (decide(witness, number, now) != OPEN)
+		return;
 	if (decide_group(race, witness->requests[number].race.branches[witness_element_of_ask(ask)],
 			    false) != OPEN)
 		return;
 	*branch = answer;
+	branch->heard = true;
 	if (answer.status == STATUS_DEADLINE_EXCEEDED && witness->requests[number].race.timed)
 		branch->status = STATUS_UNAVAILABLE; /* the time that it was given was not all */
 	if (answer.answer.odd && (race->lowest || race->highest))

@@ -105,8 +105,8 @@ static void check_queue(struct witness *witness, uint32_t number, const struct r
 				number, run->queue_ns);
 }
 
-/* Of a RACE without elements those that still run when it is decided are its losers. One that is
- * cut off has lost none. One in parts may end later than it was decided. */
+/* Of a RACE without elements those that still run when it is decided are its losers; where it is
+ * cut off, those that have not answered. One in parts may end later than it was decided. */
 static void check_losers(struct witness *witness, uint32_t number, const struct record *record)
 {
 	const struct race *race = witness_race_of(witness, number);
@@ -115,8 +115,9 @@ static void check_losers(struct witness *witness, uint32_t number, const struct 
 	if (!race || race->each || witness_planned(witness, number)->stream ||
 			(!seen->race.known && record->reason == REASON_NONE))
 		return;
-	for (int i = 0; i < SOURCES && record->reason == REASON_NONE; i++)
-		losers += seen->race.branches[0][i].state == BRANCH_RUNS;
+	for (int i = 0; i < SOURCES; i++)
+		losers += seen->race.branches[0][i].state == BRANCH_RUNS &&
+			  (record->reason == REASON_NONE || !seen->race.branches[0][i].heard);
 	if (seen->race.expired)
 		return;
 	uint64_t wasted = losers * (witness_now(witness) - seen->race.asked_at);
