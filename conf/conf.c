@@ -18,8 +18,9 @@
 /* Many times what a large configuration needs; libyaml's time is quadratic in some inputs. */
 #define FILE_SIZE_MAX ((size_t)256 * 1024)
 
-const struct option_map *conf_read(const char *name, struct text text, const struct option *root,
-		struct arena *arena, struct diag *diag)
+/* The whole tree, of which what is wrong is marked; NULL: too much of it is unknown. */
+static const struct option_map *read_text(const char *name, struct text text,
+		const struct option *root, struct arena *arena, struct diag *diag)
 {
 	size_t errors = diag->errors;
 	struct text file = arena_copy(arena, text_of(name));
@@ -33,6 +34,7 @@ const struct option_map *conf_read(const char *name, struct text text, const str
 		return NULL;
 	}
 	const struct node *node = document_read(file.data, text, arena, diag);
+	bool is_whole = diag->errors == errors;
 	if (!node || node->kind == NODE_REFUSED)
 		return NULL;
 	if (node->kind != NODE_MAP) {
@@ -40,9 +42,18 @@ const struct option_map *conf_read(const char *name, struct text text, const str
 				names_show_node(node, arena));
 		return NULL;
 	}
-	struct walk walk = {.file = file.data, .arena = arena, .diag = diag};
-	const struct option_map *map = walk_table(&walk, root, node);
-	return walk.failed || diag->errors > errors ? NULL : map;
+	struct walk walk = {
+			.file = file.data, .arena = arena, .diag = diag, .blamed = diag->errors};
+	const struct option_map *map = walk_file(&walk, root, node);
+	return walk.failed || !is_whole ? NULL : map;
+}
+
+const struct option_map *conf_read(const char *name, struct text text, const struct option *root,
+		struct arena *arena, struct diag *diag)
+{
+	size_t errors = diag->errors;
+	const struct option_map *map = read_text(name, text, root, arena, diag);
+	return diag->errors > errors ? NULL : map;
 }
 
 /* Reads up to size bytes; fewer only at the end of the file. -errno on failure. */
@@ -83,7 +94,7 @@ const struct option_map *conf_load(
 		diag_error(diag, (struct place){file.data ? file.data : path, 0, 0},
 				"cannot be read: %s", strerror((int)-n));
 	} else {
-		map = conf_read(path, (struct text){data, (size_t)n}, root, arena, diag);
+		map = read_text(path, (struct text){data, (size_t)n}, root, arena, diag);
 	}
 	free(data);
 	return map;

@@ -16,12 +16,15 @@ struct arena;
 
 /*
  * Reads the file at path and checks it against root, the table of its topmost keys. The tree lives
- * in arena and borrows nothing but the tables. NULL when there is any error, memory included; what
- * is wrong goes to diag, whose places borrow the file's name from arena.
+ * in arena and borrows nothing but the tables. What is wrong goes to diag, whose places borrow the
+ * file's name from arena. NULL when it is no such file, or memory is out. Else what is wrong is
+ * marked so in the tree, and can be looked past to find what else is: a topmost key is then as if
+ * it had not been given, and of an entry or a step nothing but its name is to be read.
  */
 const struct option_map *conf_load(const char *path, const struct option *root, struct arena *arena,
 		struct diag *diag);
 
-/* The same for a text that goes by name in places. The text is only read during the call. */
+/* The same for a text that goes by name in places, and is only read during the call; but NULL when
+ * there is any error. */
 const struct option_map *conf_read(const char *name, struct text text, const struct option *root,
 		struct arena *arena, struct diag *diag);

@@ -109,11 +109,13 @@ void walk_named(struct walk *walk, const struct option *option, const struct nod
 	if (!entry)
 		return;
 	for (const struct node *child = node->first; child; child = child->next, entry++) {
+		size_t before = walk_unblamed(walk);
 		if (child->kind == NODE_REFUSED)
 			continue;
 		if (option->variants)
 			walk_entry(walk, option->variants, child, entry);
 		else
 			entry->map = walk_body(walk, option->table, entry->name, child);
+		walk_blame(walk, entry, before);
 	}
 }

@@ -167,6 +167,9 @@ void walk_steps(struct walk *walk, const struct option *option, const struct nod
 		return;
 	*list = (struct option_list){node->place, steps, node->count};
 	value->list = list;
-	for (const struct node *child = node->first; child; child = child->next)
-		walk_step(walk, option, child, steps++);
+	for (const struct node *child = node->first; child; child = child->next, steps++) {
+		size_t before = walk_unblamed(walk);
+		walk_step(walk, option, child, steps);
+		walk_blame(walk, steps, before);
+	}
 }

@@ -21,6 +21,13 @@ void walk_out_of_memory(struct walk *walk)
 	walk->failed = true;
 }
 
+void walk_blame(struct walk *walk, struct option_value *value, size_t before)
+{
+	size_t found = walk_unblamed(walk) - before;
+	value->wrong |= found > 0;
+	walk->blamed += found;
+}
+
 void *walk_alloc(struct walk *walk, size_t count, size_t size)
 {
 	void *block = arena_zalloc(walk->arena, count * size);
@@ -153,15 +160,9 @@ static void refuse_key(struct walk *walk, const struct option *table, const stru
 			names_show(node->key, walk->arena), names_hint_or_list(&names));
 }
 
-static void walk_given(struct walk *walk, const struct option *table, const struct node *node,
-		struct option_value *values)
+static void walk_given(struct walk *walk, const struct option *option, const struct node *node,
+		struct option_value *value)
 {
-	const struct option *option = find_option(table, node->key);
-	if (!option) {
-		refuse_key(walk, table, node);
-		return;
-	}
-	struct option_value *value = &values[option - table];
 	value->given = true;
 	if (option->later)
 		diag_error(walk->diag, node->key_place, "\"%s\" is not in this version",
@@ -190,8 +191,9 @@ static void walk_absent(struct walk *walk, const struct option *option, struct o
 	}
 }
 
-const struct option_map *walk_table(
-		struct walk *walk, const struct option *table, const struct node *node)
+/* One value for each entry of the table, none of them given. */
+static struct option_value *lay_table(struct walk *walk, const struct option *table,
+		const struct node *node, const struct option_map **ret)
 {
 	size_t count = table_size(table);
 	struct option_map *map = walk_alloc(walk, 1, sizeof(*map));
@@ -204,11 +206,65 @@ const struct option_map *walk_table(
 		values[i].name = text_of(table[i].key);
 		values[i].place = node->place;
 	}
-	for (const struct node *child = node->first; child; child = child->next)
-		walk_given(walk, table, child, values);
-	for (size_t i = 0; i < count; i++) {
+	*ret = map;
+	return values;
+}
+
+const struct option_map *walk_table(
+		struct walk *walk, const struct option *table, const struct node *node)
+{
+	const struct option_map *map = NULL;
+	struct option_value *values = lay_table(walk, table, node, &map);
+	if (!values)
+		return NULL;
+	for (const struct node *child = node->first; child; child = child->next) {
+		const struct option *option = find_option(table, child->key);
+		if (option)
+			walk_given(walk, option, child, &values[option - table]);
+		else
+			refuse_key(walk, table, child);
+	}
+	for (size_t i = 0; i < map->count; i++) {
 		if (!values[i].given)
 			walk_absent(walk, &table[i], &values[i]);
+	}
+	return map;
+}
+
+/* As if it had not been given, but for being wrong. */
+static void forgive(struct walk *walk, struct option_value *value, struct place place)
+{
+	const struct option *option = value->option;
+	*value = (struct option_value){
+			.option = option, .name = value->name, .place = place, .wrong = true};
+	if (!option->required)
+		walk_absent(walk, option, value);
+}
+
+const struct option_map *walk_file(
+		struct walk *walk, const struct option *table, const struct node *node)
+{
+	const struct option_map *map = NULL;
+	struct option_value *values = lay_table(walk, table, node, &map);
+	if (!values)
+		return NULL;
+	for (const struct node *child = node->first; child; child = child->next) {
+		const struct option *option = find_option(table, child->key);
+		size_t before = walk_unblamed(walk);
+		if (option) {
+			walk_given(walk, option, child, &values[option - table]);
+			walk_blame(walk, &values[option - table], before);
+		} else {
+			refuse_key(walk, table, child);
+		}
+	}
+	for (size_t i = 0; i < map->count; i++) {
+		size_t before = walk_unblamed(walk);
+		if (!values[i].given)
+			walk_absent(walk, &table[i], &values[i]);
+		walk_blame(walk, &values[i], before);
+		if (values[i].wrong)
+			forgive(walk, &values[i], node->place);
 	}
 	return map;
 }

@@ -20,12 +20,22 @@ struct walk {
 	const char *file;
 	struct arena *arena;
 	struct diag *diag;
-	bool failed; /* memory ran out */
+	bool failed;   /* memory ran out */
+	size_t blamed; /* errors that are held against some value already */
 	/* The variant that a resource's first key has picked, and all that it was picked from; NULL
 	 * outside of one. */
 	const struct option_variant *picked;
 	const struct option_variant *variants;
 };
+
+/* Errors that are held against no value yet. */
+static inline size_t walk_unblamed(const struct walk *walk)
+{
+	return walk->diag->errors - walk->blamed;
+}
+
+/* Holds against value what was found since there were so many of these. */
+void walk_blame(struct walk *walk, struct option_value *value, size_t before);
 
 /* Reports it, once. */
 void walk_out_of_memory(struct walk *walk);
@@ -48,7 +58,13 @@ void walk_bounds(struct walk *walk, const struct option *option, const struct op
 const struct option_map *walk_table(
 		struct walk *walk, const struct option *table, const struct node *map);
 
-/* The same, or the scalar or list that stands for the table's bare key. NULL after an error. */
+/* The same for the whole file: each key is blamed for what is wrong with it, and then as if it had
+ * not been given. */
+const struct option_map *walk_file(
+		struct walk *walk, const struct option *table, const struct node *map);
+
+/* The same as walk_table(), or the scalar or list that stands for the table's bare key. NULL after
+ * an error. */
 const struct option_map *walk_body(struct walk *walk, const struct option *table, struct text key,
 		const struct node *node);
 

@@ -22,7 +22,7 @@ struct build *build_read(const char *path, struct link *builds)
 	list_append(builds, &build->link);
 	arena_init(&build->arena, NULL);
 	diag_init(&build->diag, &build->arena);
-	(void)config_read(&build->config, path, &build->arena, &build->diag);
+	config_read(&build->config, path, &build->arena, &build->diag);
 	return build;
 }
 

@@ -14,13 +14,13 @@
 
 struct check {
 	struct async async;
-	struct link builds;
 	struct build *build;
 	struct engine *engine;
 	struct driver_context context;
 	struct log log;
 };
 
+/* Whatever is wrong already: all that is wrong is to be said at once. */
 static bool compile(struct check *check, const char *path)
 {
 	struct engine_ops ops = {0};
@@ -37,17 +37,11 @@ static bool compile(struct check *check, const char *path)
 	return build_compile(build, &check->async, check->engine, &check->context, NULL);
 }
 
-int daemon_check(const char *path)
+int daemon_check_build(struct build *build, const char *path)
 {
-	struct check check = {0};
+	struct check check = {.build = build};
 	async_init(&check.async, 0, 0);
-	link_init(&check.builds);
-	struct build *build = check.build = build_read(path, &check.builds);
-	if (!build) {
-		fprintf(stderr, "%s: error: out of memory\n", path);
-		return 1;
-	}
-	bool right = build->diag.errors == 0 && compile(&check, path);
+	bool right = build->config.pipelines && compile(&check, path);
 	build_say(build);
 	if (right)
 		printf("%s is right; pipelines: %zu, resources: %zu\n", path,
@@ -60,4 +54,16 @@ int daemon_check(const char *path)
 		return 1;
 	}
 	return right ? 0 : 1;
+}
+
+int daemon_check(const char *path)
+{
+	struct link builds;
+	link_init(&builds);
+	struct build *build = build_read(path, &builds);
+	if (!build) {
+		fprintf(stderr, "%s: error: out of memory\n", path);
+		return 1;
+	}
+	return daemon_check_build(build, path);
 }

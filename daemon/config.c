@@ -283,16 +283,28 @@ static void read_telemetry(struct config *config, const struct option_value *tel
 	config->feeds = option_get(telemetry->map, "feeds")->map;
 }
 
-bool config_read(struct config *config, const char *path, struct arena *arena, struct diag *diag)
+/* A resource that is not known to be there is not missing either. */
+static const struct option_map *read_pipelines(const struct option_map *root)
+{
+	static const char *const kinds[] = {"databases", "caches", "sources", "pipelines"};
+	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
+		if (option_get(root, kinds[i])->wrong)
+			return NULL;
+	}
+	return option_get(root, "pipelines")->map;
+}
+
+void config_read(struct config *config, const char *path, struct arena *arena, struct diag *diag)
 {
 	link_drivers(databases);
 	link_drivers(caches);
 	link_drivers(sources);
 	const struct option_map *root = conf_load(path, root_options, arena, diag);
 	if (!root)
-		return false;
+		return;
 	const struct option_value *listen = option_get(root, "listen");
-	bool insecure = option_number(root, "insecure") != 0;
+	const struct option_value *said = option_get(root, "insecure");
+	bool insecure = said->number != 0 || said->wrong;
 	*config = (struct config){
 			.listen = listen->text.data,
 			.listen_place = listen->place,
@@ -302,15 +314,15 @@ bool config_read(struct config *config, const char *path, struct arena *arena, s
 			.databases = option_get(root, "databases")->map,
 			.caches = option_get(root, "caches")->map,
 			.sources = option_get(root, "sources")->map,
-			.pipelines = option_get(root, "pipelines")->map,
+			.pipelines = read_pipelines(root),
 	};
 	read_limits(&config->limits, option_get(root, "limits")->map);
 	read_adaptive(&config->limits, option_get(root, "limits")->map, diag);
 	read_telemetry(config, option_get(root, "telemetry"));
-	check_door(config->listen, config->listen_place, insecure, diag);
-	if (config->publish) {
+	if (config->listen)
+		check_door(config->listen, config->listen_place, insecure, diag);
+	if (config->publish)
 		check_door(config->publish, config->publish_place, insecure, diag);
+	if (config->listen && config->publish)
 		check_apart(config, diag);
-	}
-	return diag->errors == 0;
 }

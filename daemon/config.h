@@ -26,8 +26,9 @@ struct config {
 	const struct option_map *databases;
 	const struct option_map *caches;
 	const struct option_map *sources;
-	const struct option_map *pipelines;
+	const struct option_map *pipelines; /* NULL: so much is wrong that names mean nothing */
 };
 
-/* Reads and checks the file at path. False when there is any error; all of them are in diag. */
-bool config_read(struct config *config, const char *path, struct arena *arena, struct diag *diag);
+/* Reads and checks the file at path; all errors are in diag. With errors, what is wrong is marked,
+ * and only good for finding what else is (conf.h). */
+void config_read(struct config *config, const char *path, struct arena *arena, struct diag *diag);

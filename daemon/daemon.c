@@ -315,11 +315,8 @@ int daemon_run(const char *path)
 		(void)out_of_memory();
 		return 1;
 	}
-	if (daemon.next->diag.errors > 0) {
-		build_say(daemon.next);
-		end_builds(&daemon);
-		return 1;
-	}
+	if (daemon.next->diag.errors > 0)
+		return daemon_check_build(daemon.next, path);
 	if (!start(&daemon))
 		daemon.code = 1;
 	else

@@ -10,6 +10,10 @@
  */
 int daemon_check(const char *path);
 
+/* The same of what was read at path; takes build. */
+struct build;
+int daemon_check_build(struct build *build, const char *path);
+
 /*
  * Serves until SIGTERM or SIGINT. SIGTERM, SIGINT and SIGHUP must be blocked, and no thread be
  * started yet. Returns the exit code: 0, or 1 when it could not start.

@@ -291,9 +291,10 @@ static void check_doors(struct build *build, const struct config *before)
 
 static bool compile_next(struct daemon *daemon, struct build *build)
 {
-	if (build->diag.errors > 0)
+	if (!build->config.pipelines)
 		return false;
-	check_doors(build, &daemon->doors->config);
+	if (build->diag.errors == 0)
+		check_doors(build, &daemon->doors->config);
 	return build_compile(
 			build, &daemon->async, daemon->engine, &daemon->context, daemon->current);
 }

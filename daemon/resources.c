@@ -127,6 +127,8 @@ static void create(struct build *build, const struct build *before, const struct
 {
 	for (size_t i = 0; map && i < map->count; i++) {
 		const struct option_value *value = &map->values[i];
+		if (value->wrong)
+			continue;
 		const struct driver *driver = driver_find(value->variant->name);
 		struct holding *holding = shared(build, before, driver, value);
 		if (holding)

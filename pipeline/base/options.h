@@ -92,6 +92,8 @@ struct option_value {
 	struct text name;	     /* the key; of a step, the stage's name */
 	struct place place; /* of the value; of a free name or a step's; a default's: of the map */
 	bool given;	    /* false: the default, or nothing at all */
+	bool wrong; /* of a key of the file, a NAMED entry or a step: something in it was wrong, and
+			was said; what is nested in it in steps stands for itself */
 	int choice;
 	const struct option_variant *variant; /* of a step, or of a NAMED entry with variants */
 	uint64_t number;

@@ -273,9 +273,11 @@ static bool compile_feeds(struct compiling_feeds *compiling, struct record_feeds
 	feeds->all = allocate(compiling, map->place, map->count * sizeof(*feeds->all));
 	if (!feeds->all)
 		return false;
-	for (; feeds->count < map->count; feeds->count++)
-		compile_feed(compiling, &feeds->all[feeds->count], &map->values[feeds->count],
-				random);
+	for (size_t i = 0; i < map->count; i++) {
+		if (!map->values[i].wrong)
+			compile_feed(compiling, &feeds->all[feeds->count++], &map->values[i],
+					random);
+	}
 	return true;
 }
 

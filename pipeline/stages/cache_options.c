@@ -142,7 +142,7 @@ static struct unkeyed *compile_unkeyed(struct compiler *compiler, const struct o
 static void check_unkeyed(struct compiler *compiler, const struct unkeyed *unkeyed)
 {
 	for (; unkeyed; unkeyed = unkeyed->next) {
-		if (!unkeyed->read)
+		if (!unkeyed->read && !compiler->left_out)
 			diag_warning(compiler->diag, unkeyed->place,
 					"\"miss\" reads no \"%.*s\" that \"key\" does not hold",
 					TEXT_ARG(unkeyed->path->whole));

@@ -64,6 +64,7 @@ struct compiler {
 	struct pipeline *pipeline;
 	struct level *level;
 	struct text path; /* of the steps that are being compiled */
+	bool left_out;	  /* a step that is wrong: what it reads is not known */
 	unsigned depth;
 };
 

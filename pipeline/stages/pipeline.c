@@ -70,6 +70,8 @@ const struct pipeline *compile_pipeline(struct compiler *compiler, const struct 
 				TEXT_ARG(name->text), nearest_hint(&nearest, compiler->arena));
 		return NULL;
 	}
+	if (!pipeline->options)
+		return NULL;
 	if (pipeline->state == PIPELINE_COMPILING) {
 		diag_error(compiler->diag, name->place,
 				"pipelines call each other in a circle: \"%.*s\" calls \"%.*s\"",
@@ -92,9 +94,11 @@ static void check_name(const struct option_value *value, struct diag *diag)
 
 static void read_options(struct pipeline *pipeline, const struct option_value *value)
 {
-	const struct option_value *takes = option_get(value->map, "takes");
 	pipeline->name = value->name;
 	pipeline->place = value->place;
+	if (value->wrong)
+		return;
+	const struct option_value *takes = option_get(value->map, "takes");
 	pipeline->options = value->map;
 	pipeline->deadline = option_number(value->map, "deadline");
 	pipeline->takes = takes->given;
@@ -137,7 +141,7 @@ struct pipelines *pipelines_compile(const struct option_map *map,
 			.context = context,
 			.pipelines = pipelines};
 	for (size_t i = 0; i < map->count; i++) {
-		if (all[i].state == PIPELINE_NEW)
+		if (all[i].state == PIPELINE_NEW && all[i].options)
 			compile(&compiler, &all[i]);
 	}
 	cache_warn_of_alike_keys(pipelines, context->diag);

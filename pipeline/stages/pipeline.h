@@ -33,8 +33,8 @@ struct pipeline {
 	struct place place;
 	uint32_t index;
 	enum pipeline_state state;
-	const struct option_map *options;
-	uint64_t deadline; /* a duration; 0: none of its own */
+	const struct option_map *options; /* NULL: something in them is wrong, and was said */
+	uint64_t deadline;		  /* a duration; 0: none of its own */
 	bool takes;
 	const struct field_type *types;
 	size_t type_count;

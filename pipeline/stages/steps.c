@@ -150,22 +150,33 @@ static void refuse_earlier_uses(struct compiler *compiler, const struct option_v
 	}
 }
 
-static struct step compile_step(struct compiler *compiler, const struct option_value *value,
-		size_t number, const struct body_use *before)
+static struct stage *compile_stage(
+		struct compiler *compiler, const struct option_value *value, size_t number)
 {
 	struct text outer_path = compiler->path;
 	struct text path = arena_format(compiler->arena, "%.*s/%zu.%.*s", TEXT_ARG(outer_path),
 			number, TEXT_ARG(value->name));
 	const struct stage_type *type = stage_type_find(value->name);
 	struct stage *stage = new_stage(compiler, type, path);
-	struct step step = {stage, SLOT_UNBOUND, SLOT_UNBOUND};
 	if (!stage || !path.data) {
 		diag_error(compiler->diag, value->place, "out of memory");
-		return step;
+		return NULL;
 	}
 	compiler->path = path;
 	type->compile(compiler, stage, value->map);
 	compiler->path = outer_path;
+	return stage;
+}
+
+/* Of one that is wrong, which was said, only the name that it gives is known. */
+static struct step compile_step(struct compiler *compiler, const struct option_value *value,
+		size_t number, const struct body_use *before)
+{
+	struct step step = {NULL, SLOT_UNBOUND, SLOT_UNBOUND};
+	if (value->wrong)
+		compiler->left_out = true;
+	else
+		step.stage = compile_stage(compiler, value, number);
 	if (value->as.data) {
 		refuse_earlier_uses(compiler, value, before);
 		step.before = compile_find(compiler, value->as);
@@ -189,7 +200,7 @@ static bool is_one_step(
 		const struct option_list *list, const struct template_map *reply, bool nested)
 {
 	const struct option_value *first = &list->values[0];
-	return list->count == 1 && !first->as.data && !reply &&
+	return list->count == 1 && !first->wrong && !first->as.data && !reply &&
 	       (nested || !stage_type_find(first->name)->may_stand);
 }
 

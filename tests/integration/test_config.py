@@ -106,6 +106,82 @@ def test_wrong_keys_and_values(stack):
     ])
 
 
+def all_errors(stack, text, *arguments):
+    """What is said of it, with places."""
+    directory = folder(stack)
+    (directory / "sluice.yaml").write_text(text)
+    done = run(SLUICED, *arguments, "--config", "sluice.yaml", cwd=directory)
+    equal((done.returncode, done.stdout), (1, ""))
+    return [line.removeprefix("sluice.yaml:").replace(": error: ", ": ", 1) for line in done.stderr]
+
+
+ALL_WRONG = """\
+listen: tcp://192.0.2.1:5555
+telemetry: {publish: ipc://x, feeds: {odd: {outlier: client}, few: {sample: 0}}}
+limits: {in_fligth: 3}
+databases:
+  d: {sqlite: catalog.db, conections: 3}
+sources:
+  s: {zmq: 'tcp://127.0.0.1'}
+  t: {zmq: 'tcp://127.0.0.1:1'}
+pipelines:
+  wrong:
+    takes: {sku: strin}
+    steps: [{lookup: {in: d, query: SELECT 1}}]
+  right:
+    takes: {sku: string}
+    steps:
+      - lookup: {in: dd, query: SELECT :sk}
+      - lookup: {in: d, query: SELECT :sku, queu: 3}
+        as: row
+      - call: wrong
+      - call: wrng
+      - timeout:
+          after: 1s
+          steps:
+            - lookup: {in: d, query: SELECT 1, concurrency: x}
+            - lookup: {in: d, query: "SELECT :row, :rw"}
+      - fanout: {to: [s, t, u], wait: 4, body: {a: "${row.x}"}}
+"""
+
+ALL_ERRORS = [
+    "1:9: tcp://192.0.2.1:5555 can be reached from other machines, and there is no protection: bind it to 127.0.0.1, "
+    "or say `insecure: true`",
+    "2:22: expected tcp://ADDRESS:PORT, such as tcp://127.0.0.1:5555",
+    '2:54: "client" is no number, so it has no mean',
+    '2:77: "sample": expected 1 to 1000000000, not 0',
+    '3:10: unknown key "in_fligth"; did you mean "in_flight"?',
+    '5:27: unknown key "conections"; did you mean "connections"?',
+    '7:12: expected tcp://HOST:PORT or ipc://PATH, not "tcp://127.0.0.1"',
+    '11:18: "sku": expected a type (string, number, boolean, object, any, or one in brackets), not "strin"; did you '
+    'mean "string"?',
+    '16:22: there is no database "dd"; did you mean "d"?',
+    '16:33: nothing gives the name "sk"; did you mean "sku"?',
+    '17:45: unknown key "queu"; did you mean "queue"?',
+    '20:15: there is no pipeline "wrng"; did you mean "wrong"?',
+    '24:61: "concurrency": expected a whole number such as 100, not "x"',
+    '25:38: nothing gives the name "rw"; did you mean "row"?',
+    '26:29: there is no source "u"; did you mean "s"?',
+    '26:39: "wait" is 4, but there are only 3 sources',
+]
+
+
+def test_all_that_is_wrong_is_said_at_once(stack):
+    """And nothing that is not: what is wrong is there, and has a name."""
+    for arguments in (["--check"], []):
+        equal(all_errors(stack, ALL_WRONG, *arguments), ALL_ERRORS)
+
+
+def test_what_is_not_known_is_not_missing(stack):
+    for text, errors in [
+            (LISTEN + "databases: 3\n" + PIPELINE, ['2:12: "databases": expected a map of names, not "3"']),
+            (LISTEN + DATABASE + "pipelines: {}\n", ['3:12: "pipelines": expected at least 1 of them, not 0']),
+            ("listen: tcp://*:5555\ninsecure: ture\n" + DATABASE + PIPELINE,
+             ['2:11: "insecure": expected true or false, not "ture"']),
+            (DATABASE + PIPELINE, ['1:1: "listen" is missing: where clients connect: tcp://ADDRESS:PORT'])]:
+        equal((text, all_errors(stack, text, "--check")), (text, errors))
+
+
 def test_what_is_not_in_this_version(stack):
     rest = DATABASE + PIPELINE
     check_all(stack, [
@@ -221,7 +297,8 @@ def test_command_lines(stack):
 
 tap.run([
     test_right, test_right_and_nowhere_to_say_it, test_what_is_no_configuration, test_what_cannot_be_read,
-    test_yaml_that_is_refused, test_wrong_keys_and_values, test_what_is_not_in_this_version,
-    test_doors_that_others_can_reach, test_addresses_of_doors, test_two_doors_at_one_address,
-    test_durations_over_a_year, test_circles, test_nesting, test_command_lines,
+    test_yaml_that_is_refused, test_wrong_keys_and_values, test_all_that_is_wrong_is_said_at_once,
+    test_what_is_not_known_is_not_missing, test_what_is_not_in_this_version, test_doors_that_others_can_reach,
+    test_addresses_of_doors, test_two_doors_at_one_address, test_durations_over_a_year, test_circles, test_nesting,
+    test_command_lines,
 ])

@@ -222,6 +222,75 @@ static void files(void **state)
 	assert_int_equal(unlink(path), 0);
 }
 
+/* From a file, with so many errors. */
+static const struct option_map *load_wrong(
+		struct reading *reading, const char *text, unsigned errors)
+{
+	char path[] = "/tmp/conf-XXXXXX";
+	int fd = mkstemp(path);
+	assert_true(fd >= 0);
+	assert_int_equal(write(fd, text, strlen(text)), strlen(text));
+	assert_int_equal(close(fd), 0);
+	diag_init(&reading->diag, &reading->arena);
+	reading->map = conf_load(path, root_table, &reading->arena, &reading->diag);
+	assert_int_equal(unlink(path), 0);
+	assert_int_equal(reading->diag.errors, errors);
+	return reading->map;
+}
+
+static const struct option_value *entry(
+		const struct option_map *map, const char *kind, const char *name)
+{
+	const struct option_value *value = option_find(option_get(map, kind)->map, text_of(name));
+	assert_non_null(value);
+	return value;
+}
+
+/* A topmost key is as if it had not been given; an entry is named; a step is not held against what
+ * it stands in. */
+static void what_is_wrong_is_marked(void **state)
+{
+	const struct option_map *map = load_wrong(*state,
+			"every: 1ns\n"
+			"control: x\n"
+			"limits: {message: 2MiB, dept: 3}\n"
+			"resources: {a: {memory: 1MiB}, b: {memory: x}, d: {oracle: x}}\n"
+			"pipelines:\n"
+			"  p: [pass, {pass: {note: []}}, {group: [pass, {pas: x}]}, {group: "
+			"{after: x, "
+			"steps: [pass]}}]\n"
+			"  q: {takes: {a: strin}, steps: [pass]}\n",
+			10);
+	assert_non_null(map);
+	assert_true(option_get(map, "listen")->wrong); /* it is missing */
+	assert_true(option_get(map, "every")->wrong && option_number(map, "every") == 1000000000);
+	assert_true(option_get(map, "control")->wrong && !option_get(map, "control")->given);
+	assert_true(option_get(map, "limits")->wrong);
+	assert_int_equal(option_number(option_get(map, "limits")->map, "message"), 1 << 20);
+	assert_false(option_get(map, "doors")->wrong);
+	assert_false(option_get(map, "resources")->wrong);
+	assert_false(entry(map, "resources", "a")->wrong);
+	assert_true(entry(map, "resources", "b")->wrong);
+	assert_true(entry(map, "resources", "d")->wrong);
+	assert_true(entry(map, "pipelines", "q")->wrong);
+	const struct option_value *p = entry(map, "pipelines", "p");
+	assert_false(p->wrong);
+	const struct option_value *steps = option_get(p->map, "steps")->list->values;
+	static const bool wrong[] = {false, true, false, true};
+	for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++)
+		assert_int_equal(steps[i].wrong, wrong[i]);
+	const struct option_value *inner = option_get(steps[2].map, "steps")->list->values;
+	assert_false(inner[0].wrong);
+	assert_true(inner[1].wrong);
+}
+
+/* What stands there is not known then. */
+static void a_broken_document_has_no_tree(void **state)
+{
+	assert_null(load_wrong(*state, "listen: a\nevery: *other\n", 1));
+	assert_null(load_wrong(*state, "listen: a\nlisten: b\nlimits: 3\n", 2));
+}
+
 int main(void)
 {
 #define TEST(function) cmocka_unit_test_setup_teardown(function, reading_setup, reading_teardown)
@@ -235,6 +304,8 @@ int main(void)
 			TEST(nested_as_deep_as_allowed),
 			TEST(file_too_large),
 			TEST(files),
+			TEST(what_is_wrong_is_marked),
+			TEST(a_broken_document_has_no_tree),
 	};
 	return cmocka_run_group_tests_name("conf/document", tests, NULL, NULL);
 }
