@@ -18,9 +18,8 @@
 /* Many times what a large configuration needs; libyaml's time is quadratic in some inputs. */
 #define FILE_SIZE_MAX ((size_t)256 * 1024)
 
-/* The whole tree, of which what is wrong is marked; NULL: too much of it is unknown. */
-static const struct option_map *read_text(const char *name, struct text text,
-		const struct option *root, struct arena *arena, struct diag *diag)
+const struct option_map *conf_look(const char *name, struct text text, const struct option *root,
+		struct arena *arena, struct diag *diag)
 {
 	size_t errors = diag->errors;
 	struct text file = arena_copy(arena, text_of(name));
@@ -52,7 +51,7 @@ const struct option_map *conf_read(const char *name, struct text text, const str
 		struct arena *arena, struct diag *diag)
 {
 	size_t errors = diag->errors;
-	const struct option_map *map = read_text(name, text, root, arena, diag);
+	const struct option_map *map = conf_look(name, text, root, arena, diag);
 	return diag->errors > errors ? NULL : map;
 }
 
@@ -94,7 +93,7 @@ const struct option_map *conf_load(
 		diag_error(diag, (struct place){file.data ? file.data : path, 0, 0},
 				"cannot be read: %s", strerror((int)-n));
 	} else {
-		map = read_text(path, (struct text){data, (size_t)n}, root, arena, diag);
+		map = conf_look(path, (struct text){data, (size_t)n}, root, arena, diag);
 	}
 	free(data);
 	return map;

@@ -24,7 +24,10 @@ struct arena;
 const struct option_map *conf_load(const char *path, const struct option *root, struct arena *arena,
 		struct diag *diag);
 
-/* The same for a text that goes by name in places, and is only read during the call; but NULL when
- * there is any error. */
+/* The same for a text that goes by name in places, and is only read during the call. */
+const struct option_map *conf_look(const char *name, struct text text, const struct option *root,
+		struct arena *arena, struct diag *diag);
+
+/* The same, but NULL when there is any error. */
 const struct option_map *conf_read(const char *name, struct text text, const struct option *root,
 		struct arena *arena, struct diag *diag);

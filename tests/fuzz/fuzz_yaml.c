@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A configuration from its bytes to compiled pipelines, in the world of the simulator. What is
- * refused is refused with messages, each on one line, and nothing is left of either.
+ * refused is refused with messages, each on one line, and nothing is left of either. What has been
+ * read with errors is compiled too, as a daemon does to report all of them.
  */
 #include "tests/fuzz/fuzz.h"
 #include "tests/sim/world.h"
@@ -29,7 +30,8 @@ static bool load(struct world *world, const char *yaml, struct account *account,
 	bool read = world_read(world, yaml);
 	must(read == (world->diag.errors == 0));
 	must(world_init(world, account, arenas));
-	return read && world_compile(world);
+	bool known = world->configuration && option_get(world->configuration, "pipelines")->map;
+	return known && world_compile(world) && read;
 }
 
 static void check(const char *yaml)

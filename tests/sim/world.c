@@ -251,8 +251,8 @@ bool world_read(struct world *world, const char *yaml)
 {
 	telemetry_options[0].table = world->feeds ? world->feeds : nothing;
 	world->configuration =
-			conf_read("test", text_of(yaml), root_options, &world->arena, &world->diag);
-	return world->configuration != NULL;
+			conf_look("test", text_of(yaml), root_options, &world->arena, &world->diag);
+	return world->configuration && world->diag.errors == 0;
 }
 
 static bool compile(

@@ -74,7 +74,8 @@ void world_init_clock(struct world *world);
  * evicted values are charged, and arenas. False when memory is out. */
 bool world_init(struct world *world, struct account *account, struct arena_pool *arenas);
 
-/* Reads and compiles a configuration, at once or in two steps. False: world_problems() says why. */
+/* Reads and compiles a configuration, at once or in two steps. False: world_problems() says why.
+ * What was read with errors may be compiled to find more, where `pipelines` is not wrong. */
 bool world_load(struct world *world, const char *yaml);
 bool world_read(struct world *world, const char *yaml);
 bool world_compile(struct world *world);
