@@ -184,7 +184,7 @@ static bool gives_partial(const struct fanout_frame *frame, const struct group *
 	const struct fanout *fanout = container_of(frame->base.stage, struct fanout, stage);
 	for (uint32_t i = 0; i < group->gather.count; i++) {
 		const struct branch *branch = &group->gather.branches[i];
-		if (!fanout_branch_good(branch) || !branch->outcome.partial)
+		if (!branch_good(branch) || !branch->frame->outcome.partial)
 			continue;
 		if (!fanout->best.path || branch == fanout_best_branch(frame, group))
 			return true;
