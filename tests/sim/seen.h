@@ -252,6 +252,5 @@ struct seen_generation {
 	uint64_t retries;   /* of the RETRY, */
 	uint64_t successes; /* and what ended well there */
 	struct seen_hedging hedging;
-	struct seen_median medians[SHAPES_MAX]; /* they go on from one to the next */
 	struct seen_feeds feeds;
 };

@@ -31,6 +31,7 @@ struct witness {
 	size_t waiting_count;
 	struct seen_generation *generations;
 	uint64_t generation; /* the latest, from 1 */
+	struct seen_median medians[SHAPES_MAX];
 	struct seen_run *runs;
 	size_t run_count;
 	size_t run_capacity;

@@ -20,7 +20,6 @@ void witness_reloaded(struct witness *witness)
 		abort();
 	if (witness->generation++ == 1)
 		witness->live_at_first[LIVE_ARENAS]++;
-	memcpy(witness_latest(witness)->medians, before->medians, sizeof(before->medians));
 	witness_feeds_reloaded(witness, before);
 	witness_cache_reloaded(witness);
 }

@@ -168,10 +168,7 @@ static unsigned excuses_of(struct text body)
 static void check_retry(struct witness *witness, uint32_t number, uint64_t retry_ms)
 {
 	uint32_t shape = witness_planned(witness, number)->shape;
-	uint64_t median = shape < SHAPES_MAX ? witness_generation_of(witness, number)
-							       ->medians[shape]
-							       .highest
-					     : 0;
+	uint64_t median = shape < SHAPES_MAX ? witness->medians[shape].highest : 0;
 	uint64_t base = (median + median / MEDIAN_ERROR) / 4000;
 	base = base > RETRY_USUAL ? base : RETRY_USUAL;
 	if (retry_ms < RETRY_LEAST || retry_ms > base / 2 + base)
@@ -206,7 +203,7 @@ void witness_note_time(struct witness *witness, uint32_t number, enum status sta
 	if (shape >= witness->plan->configuration.shape_count ||
 			status == STATUS_RESOURCE_EXHAUSTED || status == STATUS_INVALID_ARGUMENT)
 		return;
-	struct seen_median *median = &witness_generation_of(witness, number)->medians[shape];
+	struct seen_median *median = &witness->medians[shape];
 	uint32_t bucket = us == 0 ? 0 : 64 - (uint32_t)__builtin_clzll(us);
 	uint32_t before = 0;
 	median->buckets[bucket]++;
