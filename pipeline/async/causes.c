@@ -6,6 +6,7 @@
 #include "pipeline/async/causes.h"
 
 #include "pipeline/base/arena.h"
+#include "pipeline/base/lesser.h"
 
 void causes_init(struct causes *causes, struct arena *arena)
 {
@@ -17,6 +18,8 @@ void causes_add(struct causes *causes, const struct outcome *outcome)
 {
 	causes->mixed |= causes->common != STATUS_OK && causes->common != outcome->status;
 	causes->common = outcome->status;
+	if (outcome->fault)
+		causes->retry_ns = greater(causes->retry_ns, outcome->fault->retry_ns);
 	struct fault *copy = causes->room > 0 ? arena_alloc(causes->arena, sizeof(*copy)) : NULL;
 	if (!copy)
 		return;
@@ -45,6 +48,7 @@ struct outcome causes_outcome(const struct causes *causes, enum status status, s
 		*fault = (struct fault){.status = status,
 				.stage = stage,
 				.message = message,
-				.cause = causes->first};
+				.cause = causes->first,
+				.retry_ns = causes->retry_ns};
 	return (struct outcome){.status = status, .fault = fault};
 }

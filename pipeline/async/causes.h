@@ -16,6 +16,7 @@ struct causes {
 	bool copies;	    /* messages too, for they will not stay; and not what caused a cause */
 	enum status common; /* STATUS_OK: none yet */
 	bool mixed;
+	uint64_t retry_ns; /* the longest that any of them asks for */
 };
 
 /* The arena is where copies are kept. Room is for all, and `copies` is not set; both may be changed
@@ -28,6 +29,7 @@ void causes_add(struct causes *causes, const struct outcome *outcome);
 /* The status that all have, or UNAVAILABLE where they differ. */
 enum status causes_status(const struct causes *causes);
 
-/* One outcome of that status with all causes. message is borrowed, as by outcome_fault(). */
+/* One outcome of that status with all causes, that asks for as long as any of them. message is
+ * borrowed, as by outcome_fault(). */
 struct outcome causes_outcome(const struct causes *causes, enum status status, struct text stage,
 		struct text message);

@@ -24,6 +24,15 @@ struct outcome outcome_fault(
 	return (struct outcome){.status = status, .fault = fault};
 }
 
+struct outcome outcome_retry(
+		struct arena *arena, enum status status, struct text message, uint64_t retry_ns)
+{
+	struct fault *fault = arena_alloc(arena, sizeof(*fault));
+	if (fault)
+		*fault = (struct fault){.status = status, .message = message, .retry_ns = retry_ns};
+	return (struct outcome){.status = status, .fault = fault};
+}
+
 struct outcome outcome_failed(
 		struct arena *arena, enum status status, struct text stage, const char *format, ...)
 {

@@ -23,6 +23,7 @@ struct fault {
 	struct text message;	   /* names the cause; never SQL, a file or an address */
 	const struct fault *cause; /* the first; more by their `next` */
 	const struct fault *next;
+	uint64_t retry_ns; /* who failed asks to be left alone that long; 0: nothing was said */
 };
 
 struct outcome {
@@ -56,7 +57,11 @@ static inline struct outcome outcome_status(enum status status)
 struct outcome outcome_fault(
 		struct arena *arena, enum status status, struct text stage, struct text message);
 
-/* The same with a formatted message, made in arena. */
+/* The same of one that asks to be left alone for a while. */
+struct outcome outcome_retry(
+		struct arena *arena, enum status status, struct text message, uint64_t retry_ns);
+
+/* The same as outcome_fault() with a formatted message, made in arena. */
 struct outcome outcome_failed(struct arena *arena, enum status status, struct text stage,
 		const char *format, ...) __attribute__((format(printf, 4, 5)));
 

@@ -13,6 +13,7 @@
 #include "pipeline/async/scope.h"
 #include "pipeline/base/arena.h"
 #include "pipeline/base/buffer.h"
+#include "pipeline/base/lesser.h"
 #include "pipeline/drivers/asking.h"
 
 /* Bytes that libzmq may hold for a source, for bursts; what is beyond is refused. */
@@ -20,7 +21,11 @@
 
 #define LOOK_NS UINT64_C(100000000)
 
-#define ABSENT ((struct text){NULL, 0})
+/* A source may ask for more, but then it is not asked again anyway: 9 digits, as of a budget. */
+#define RETRY_MAX_MS UINT64_C(999999999)
+
+#define NS_PER_MS UINT64_C(1000000)
+#define ABSENT	  ((struct text){NULL, 0})
 
 static struct zmq_source *source_of(const struct zmq_ask *ask)
 {
@@ -172,7 +177,9 @@ static struct outcome failed_by_source(struct zmq_ask *ask, const struct wire_re
 	struct text name = status_text(reply->status);
 	bool readable = reply->body.size <= ask->ask.source->limits->bytes;
 	struct text said = readable ? asking_error(&ask->ask, kept(ask, reply->body)) : ABSENT;
-	return asking_failed(&ask->ask, reply->status, said.data ? said : name);
+	uint64_t retry_ms = lesser(reply->retry_ms, RETRY_MAX_MS);
+	return outcome_retry(ask->ask.arena, reply->status, said.data ? said : name,
+			retry_ms * NS_PER_MS);
 }
 
 /* Copied out of libzmq's message only where it may stay. */

@@ -5,8 +5,9 @@
  *
  * Only what was not processed is tried again: UNAVAILABLE and RESOURCE_EXHAUSTED. The wait before
  * it doubles up to its maximum, and a random part of that is waited, so that many who failed
- * together do not come back together. A budget that all runs share stops retries where much fails,
- * and none is begun that could not begin before the deadline.
+ * together do not come back together; but never less than a source has asked for. A budget that all
+ * runs share stops retries where much fails, and none is begun that could not begin before the
+ * deadline.
  */
 #include "pipeline/stages/retry.h"
 
@@ -19,6 +20,7 @@
 #include "pipeline/async/sleep.h"
 #include "pipeline/base/arena.h"
 #include "pipeline/base/buffer.h"
+#include "pipeline/base/lesser.h"
 #include "pipeline/stages/compiler.h"
 #include "pipeline/stages/steps.h"
 
@@ -96,8 +98,8 @@ static uint64_t draw_backoff(const struct retry_frame *self)
 	return random_below(&self->base.run->async->random, most + 1);
 }
 
-/* Whether to try again at *ret_at. */
-static bool may_retry(struct retry_frame *self, uint64_t *ret_at)
+/* Whether to try again after that failure, at *ret_at. */
+static bool may_retry(struct retry_frame *self, const struct outcome *failure, uint64_t *ret_at)
 {
 	struct retry *retry = retry_of(&self->base);
 	const struct run *run = self->base.run;
@@ -107,7 +109,8 @@ static bool may_retry(struct retry_frame *self, uint64_t *ret_at)
 		retry->refused++;
 		return false;
 	}
-	*ret_at = run->async->now + draw_backoff(self);
+	uint64_t asked_for = failure->fault ? failure->fault->retry_ns : 0;
+	*ret_at = run->async->now + greater(draw_backoff(self), asked_for);
 	return *ret_at < self->base.frame.scope->deadline;
 }
 
@@ -158,7 +161,7 @@ static enum next take(struct retry_frame *self, struct outcome outcome)
 	if (outcome.status == STATUS_OK)
 		return end(self, outcome);
 	causes_add(&self->causes, &outcome);
-	if (was_processed(outcome.status) || !may_retry(self, &at))
+	if (was_processed(outcome.status) || !may_retry(self, &outcome, &at))
 		return end(self, give_up(self, outcome));
 	return begin_sleep(self, at);
 }

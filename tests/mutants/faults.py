@@ -305,6 +305,8 @@ FAULTS = [
     ("a limit follows at once", "pipeline/requests/adaptive.c", "#define SMOOTHING   0.2", "#define SMOOTHING   1"),
     ("what was cancelled says how long work takes", "pipeline/requests/request.c",
      "	if (reason == REASON_NONE)\n		admission_learn(", "	admission_learn("),
+    ("a source that is tried again is not left alone as it asked", "pipeline/stages/retry.c",
+     "greater(draw_backoff(self), asked_for);", "draw_backoff(self);"),
     # Hedges and breakers.
     ("a hedge is sent before its time", "pipeline/stages/fanout_hedge.c",
      "		return hedge->after;", "		return hedge->after / 2;"),

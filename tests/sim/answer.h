@@ -13,8 +13,9 @@ struct answer {
 	uint32_t key;
 	uint32_t run;
 	bool odd;
-	bool partial; /* its source says so */
-	bool large;   /* so that a reply with it is REPLY_LARGE */
+	bool partial;	   /* its source says so */
+	uint64_t retry_ns; /* its source asks to be left alone that long; 0: it does not */
+	bool large;	   /* so that a reply with it is REPLY_LARGE */
 };
 
 /* As JSON, with a NUL at its end, into ANSWER_MAX bytes. */

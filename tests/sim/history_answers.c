@@ -56,14 +56,17 @@ static void end_ask(struct history *history, const struct appointment *appointme
 		coverage_meet(history->coverage, MET_LATE_ANSWER);
 		return;
 	}
-	history_tell(history, NULL, "%s.%" PRIu64 " answers: %s %s%s",
+	history_tell(history, NULL, "%s.%" PRIu64 " answers: %s retry_ms=%" PRIu64 " %s%s",
 			history_source(history, appointment->resource)->source.name,
 			appointment->number, status_text(ending.status).data,
-			answer->partial ? "partial=1 " : "", ending.garbled ? GARBLED : text);
+			answer->retry_ns / WORLD_MS, answer->partial ? "partial=1 " : "",
+			ending.garbled ? GARBLED : text);
 	witness_ask_ends(&history->witness, ask, ending.garbled ? STATUS_INTERNAL : ending.status,
 			answer);
 	if (answer->partial)
 		scripted_ask_end_partly(ask, text);
+	else if (answer->retry_ns > 0)
+		scripted_ask_end_busy(ask, ending.status, FAILURE, answer->retry_ns);
 	else
 		scripted_ask_end(ask, ending.status,
 				ending.status != STATUS_OK ? FAILURE
@@ -78,6 +81,7 @@ static void keep(struct history *history, struct appointment appointment)
 	struct answer answer = {.key = history->latest_key, .run = appointment.run};
 	answer.odd = ending.odd && appointment.resource >= 2;
 	answer.partial = ending.partial && appointment.resource >= 2;
+	answer.retry_ns = ending.retry_ns;
 	answer.large = ending.large;
 	if (appointment.resource < 2)
 		end_job(history, &appointment, ending, &answer);

@@ -12,7 +12,7 @@
 
 #define RETRY	   (5 * WORLD_MS) /* outboxes are tried again that much after a client reads */
 #define RELOADS	   UINT64_C(0x72656c6f6164) /* apart from all else that a seed decides */
-#define PARTIAL	   UINT64_C(0x7061727469616c)
+#define WORDS	   UINT64_C(0x776f726473)
 #define LAST_BURST 100 /* requests at the end come close together, for a drain to meet many */
 
 static bool per_thousand(struct random *random, uint32_t n)
@@ -55,14 +55,17 @@ static void plan_behaviour(struct behaviour *behaviour, struct random *random, b
 	};
 }
 
-/* Apart from all else that a seed decides. */
-static void plan_partial(struct plan *plan)
+/* What sources say beside their answers, apart from all else that a seed decides. */
+static void plan_words(struct plan *plan)
 {
 	static const uint32_t rates[] = {0, 0, 10, 100};
+	static const uint32_t busy[] = {0, 0, 300, 1000};
 	struct random random;
-	random_init(&random, plan->seed ^ PARTIAL);
-	for (size_t i = 2; i < PLAN_RESOURCES; i++)
+	random_init(&random, plan->seed ^ WORDS);
+	for (size_t i = 2; i < PLAN_RESOURCES; i++) {
 		plan->behaviours[i].partial = rates[random_below(&random, 4)];
+		plan->behaviours[i].busy = busy[random_below(&random, 4)];
+	}
 }
 
 struct ending plan_ending(const struct plan *plan, uint32_t resource, uint64_t number)
@@ -84,6 +87,8 @@ struct ending plan_ending(const struct plan *plan, uint32_t resource, uint64_t n
 				STATUS_RESOURCE_EXHAUSTED, STATUS_DEADLINE_EXCEEDED};
 		bool is_source = resource >= 2;
 		ending.status = failures[random_below(&random, is_source ? 4 : 3)];
+		if (per_thousand(&random, behaviour->busy))
+			ending.retry_ns = (1 + random_below(&random, 40)) * WORLD_MS;
 	} else if (per_thousand(&random, behaviour->missing)) {
 		ending.status = STATUS_NOT_FOUND;
 	} else {
@@ -268,7 +273,7 @@ bool plan_init(struct plan *plan, uint64_t seed, size_t requests)
 	plan->answers = per_thousand(&random, 500);
 	for (size_t i = 0; i < PLAN_RESOURCES; i++)
 		plan_behaviour(&plan->behaviours[i], &random, plan->answers);
-	plan_partial(plan);
+	plan_words(plan);
 	/* One source is so bad at times that whoever asks it again asks for the last time, too. */
 	if (per_thousand(&random, 250))
 		plan->behaviours[2].failing = 800;

@@ -66,6 +66,7 @@ struct behaviour {
 	uint32_t garbled;
 	uint32_t odd;
 	uint32_t partial;
+	uint32_t busy;
 	uint32_t large;
 	uint32_t twice;
 };
@@ -89,9 +90,10 @@ struct plan {
 struct ending {
 	uint64_t after;
 	enum status status;
-	bool garbled; /* its answer is no JSON */
-	bool odd;     /* a source's answer lacks its run */
-	bool partial; /* a source says so of its answer */
+	bool garbled;	   /* its answer is no JSON */
+	bool odd;	   /* a source's answer lacks its run */
+	bool partial;	   /* a source says so of its answer */
+	uint64_t retry_ns; /* a source asks to be left alone that long */
 	bool large;
 	bool twice; /* once more a little later */
 	bool never;

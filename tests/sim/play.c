@@ -189,6 +189,19 @@ static bool end_job(struct play *play, struct text name, uint64_t number, enum s
 	return true;
 }
 
+/* Takes `KEY=NUMBER` off the head of rest. False: it does not begin with that. */
+static bool take_number(struct text *rest, struct text key, uint64_t *ret)
+{
+	struct text after = *rest;
+	struct text head = cut(&after, TEXT(" "));
+	if (!text_begins_with(head, key) ||
+			!text_to_u64((struct text){head.data + key.size, head.size - key.size},
+					ret))
+		return false;
+	*rest = after;
+	return true;
+}
+
 static bool end_ask(struct play *play, struct text name, uint64_t number, enum status status,
 		struct text rest)
 {
@@ -198,21 +211,25 @@ static bool end_ask(struct play *play, struct text name, uint64_t number, enum s
 	struct scripted_ask *ask = scripted_ask_find(source, number);
 	if (!ask)
 		return late(play, name, number, source->source.stats.asked);
+	uint64_t retry_ms;
+	bool busy = take_number(&rest, TEXT("retry_ms="), &retry_ms);
 	bool partial = text_begins_with(rest, TEXT("partial=1"));
-	if (partial && status != STATUS_OK)
-		return wrong(play, "only what is OK is partial");
+	if ((partial && status != STATUS_OK) || (busy && status == STATUS_OK))
+		return wrong(play, "what is OK may be partial, what is not may have retry_ms");
 	if (partial)
 		(void)cut(&rest, TEXT(" "));
 	const char *text = rest.size > 0 ? rest.data : NULL;
 	if (partial)
 		scripted_ask_end_partly(ask, text);
+	else if (busy)
+		scripted_ask_end_busy(ask, status, text, retry_ms * WORLD_MS);
 	else
 		scripted_ask_end(ask, status, text);
 	return true;
 }
 
-/* `1 ends: STATUS[ TEXT]`, of a database, or `1 answers: STATUS[ partial=1][ TEXT]`, of a source.
- */
+/* `1 ends: STATUS[ TEXT]`, of a database, or `1 answers: STATUS[ partial=1][ retry_ms=N][ TEXT]`,
+ * of a source. */
 static bool end_work(struct play *play, struct text name, struct text rest)
 {
 	uint64_t number;

@@ -98,30 +98,45 @@ static void cancel(struct frame *frame, enum reason reason)
 		finish(ask, outcome_status(STATUS_CANCELLED));
 }
 
-static void end(struct scripted_ask *ask, enum status status, const char *text, bool partial)
+static bool was_cancelled(struct scripted_ask *ask)
 {
-	if (ask->cancelled != REASON_NONE) {
-		finish(ask, outcome_status(STATUS_CANCELLED));
-		return;
-	}
+	if (ask->cancelled == REASON_NONE)
+		return false;
+	finish(ask, outcome_status(STATUS_CANCELLED));
+	return true;
+}
+
+static void end(struct scripted_ask *ask, struct outcome outcome)
+{
 	if (!ask->ask.sent)
 		scripted_ask_send(ask);
 	ask->ask.source->stats.answered++;
-	if (status != STATUS_OK)
+	if (outcome.status != STATUS_OK)
 		ask->ask.source->stats.failed++;
-	struct outcome outcome = outcome_of(ask, status, text);
-	outcome.partial = partial && outcome.status == STATUS_OK;
 	finish(ask, outcome);
 }
 
 void scripted_ask_end(struct scripted_ask *ask, enum status status, const char *text)
 {
-	end(ask, status, text, false);
+	if (!was_cancelled(ask))
+		end(ask, outcome_of(ask, status, text));
 }
 
 void scripted_ask_end_partly(struct scripted_ask *ask, const char *json)
 {
-	end(ask, STATUS_OK, json, true);
+	if (was_cancelled(ask))
+		return;
+	struct outcome outcome = outcome_of(ask, STATUS_OK, json);
+	outcome.partial = outcome.status == STATUS_OK;
+	end(ask, outcome);
+}
+
+void scripted_ask_end_busy(
+		struct scripted_ask *ask, enum status status, const char *text, uint64_t retry_ns)
+{
+	if (!was_cancelled(ask))
+		end(ask, outcome_retry(ask->ask.arena, status,
+					 text ? text_of(text) : status_text(status), retry_ns));
 }
 
 static void ask_init(struct ask *ask, struct source *source, struct arena *arena,

@@ -51,3 +51,7 @@ void scripted_ask_end(struct scripted_ask *ask, enum status status, const char *
 
 /* The same with a value of which the source says that it is not the whole. */
 void scripted_ask_end_partly(struct scripted_ask *ask, const char *json);
+
+/* The same with an error with which the source asks to be left alone for a while. */
+void scripted_ask_end_busy(
+		struct scripted_ask *ask, enum status status, const char *text, uint64_t retry_ns);

@@ -123,10 +123,11 @@ struct seen {
 	uint64_t told;	  /* its place among all ends */
 	uint64_t told_at;
 	enum status status;
-	uint64_t arrived;   /* when */
-	uint32_t attempts;  /* of a RETRY */
-	uint64_t failed_at; /* its latest attempt has failed, so that it may be tried again; 0: not
-			       so */
+	uint64_t arrived;    /* when */
+	uint32_t attempts;   /* of a RETRY */
+	uint64_t failed_at;  /* its latest attempt has failed, so that it may be tried again; 0: not
+				so */
+	uint64_t left_alone; /* until then, as its source has asked with that failure */
 	struct seen_hedge hedge;
 	enum reason reason;
 	unsigned excuses; /* for which it may have been refused: see witness_refusal.c */

@@ -173,7 +173,8 @@ void witness_shed_refused(struct witness *witness, uint32_t number, struct text 
 
 /* witness_retry.c: what is tried again. */
 void witness_retry_asked(struct witness *witness, uint32_t number);
-void witness_retry_answered(struct witness *witness, uint32_t number, enum status status);
+void witness_retry_answered(
+		struct witness *witness, uint32_t number, enum status status, uint64_t retry_ns);
 void witness_retry_ended(struct witness *witness, uint32_t number, enum reason reason);
 /* It still waits. */
 void witness_retry_waits(struct witness *witness, uint32_t number);

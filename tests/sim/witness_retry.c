@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A RETRY asks one source, and asks again when it fails: only what was not processed, so often at
- * most, after a wait within its bounds, as long as the budget lasts and the deadline is not
- * reached.
+ * most, after a wait within its bounds and no shorter than the source has asked for, as long as the
+ * budget lasts and the deadline is not reached.
  */
 #include <inttypes.h>
 
+#include "pipeline/base/lesser.h"
 #include "tests/sim/witness_parts.h"
 
 /* A wait may end so much late: a tick of the wheel, and a turn of a busy machine. */
@@ -63,6 +64,10 @@ void witness_retry_asked(struct witness *witness, uint32_t number)
 		if (seen->failed_at == 0)
 			witness_complain(witness, "request %" PRIu32 " is tried again in vain",
 					number);
+		if (now < seen->left_alone)
+			witness_complain(witness,
+					"request %" PRIu32 " is tried again before its time",
+					number);
 		witness_generation_of(witness, number)->retries++;
 		check_budget(witness, retrying, witness_generation_of(witness, number));
 	}
@@ -81,7 +86,8 @@ static bool is_nap(const struct witness *witness, const struct retrying *retryin
 	       !witness->plan->lagging && seen->failed_at + NAP_NS <= seen->deadline;
 }
 
-void witness_retry_answered(struct witness *witness, uint32_t number, enum status status)
+void witness_retry_answered(
+		struct witness *witness, uint32_t number, enum status status, uint64_t retry_ns)
 {
 	const struct retrying *retrying = retrying_of(witness, number);
 	struct seen *seen = &witness->requests[number];
@@ -91,6 +97,7 @@ void witness_retry_answered(struct witness *witness, uint32_t number, enum statu
 		witness_generation_of(witness, number)->successes++;
 	if (!was_processed(status))
 		seen->failed_at = witness->harness->world.async.now;
+	seen->left_alone = witness_now(witness) + retry_ns;
 	witness->naps += is_nap(witness, retrying, seen);
 }
 
@@ -104,7 +111,8 @@ void witness_retry_ended(struct witness *witness, uint32_t number, enum reason r
 	witness->slept_through += reason == DEADLINE && is_nap(witness, retrying, seen);
 	if (reason == REASON_NONE && seen->status == STATUS_UNAVAILABLE && retrying->budget == 0 &&
 			seen->attempts < retrying->attempts &&
-			now + backoff_max(retrying, seen->attempts) < seen->deadline)
+			now + backoff_max(retrying, seen->attempts) < seen->deadline &&
+			seen->left_alone < seen->deadline)
 		witness_complain(witness,
 				"request %" PRIu32 " is given up after %" PRIu32 " attempts",
 				number, seen->attempts);
@@ -114,10 +122,10 @@ void witness_retry_waits(struct witness *witness, uint32_t number)
 {
 	const struct retrying *retrying = retrying_of(witness, number);
 	const struct seen *seen = &witness->requests[number];
-	if (retrying && seen->failed_at > 0 &&
-			witness->harness->world.async.now >
-					seen->failed_at + LATE_NS +
-							backoff_max(retrying, seen->attempts))
+	if (!retrying || seen->failed_at == 0)
+		return;
+	uint64_t latest = seen->failed_at + backoff_max(retrying, seen->attempts);
+	if (witness_now(witness) > greater(latest, seen->left_alone) + LATE_NS)
 		witness_complain(witness, "request %" PRIu32 " waits too long to be tried again",
 				number);
 }

@@ -273,7 +273,7 @@ void witness_ask_ends(struct witness *witness, const struct scripted_ask *ask, e
 		return;
 	witness_race_answered(witness, ask, request,
 			(struct seen_branch){.status = status, .answer = *answer});
-	witness_retry_answered(witness, request, status);
+	witness_retry_answered(witness, request, status, answer->retry_ns);
 	witness_stream_answered(witness, request, status == STATUS_OK);
 	witness_hedge_answered(witness, request, status == STATUS_OK);
 }

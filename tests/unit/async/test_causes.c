@@ -128,6 +128,17 @@ static void test_without_memory_the_status_counts(void **state)
 			"{\"error\":\"found\",\"status\":\"NOT_FOUND\",\"stage\":\"s\"}]}");
 }
 
+static void test_the_longest_wait_that_any_asks_for(void **state)
+{
+	struct outcome busy = outcome_retry(&arena, STATUS_UNAVAILABLE, TEXT("busy"), 20);
+	struct outcome busier = outcome_retry(&arena, STATUS_UNAVAILABLE, TEXT("busier"), 30);
+	causes_add(&causes, &busier);
+	causes_add(&causes, &busy);
+	add(STATUS_UNAVAILABLE, "down");
+	struct outcome all = causes_outcome(&causes, STATUS_UNAVAILABLE, TEXT("all"), TEXT("x"));
+	assert_int_equal(all.fault->retry_ns, 30);
+}
+
 #define causes_test(function) cmocka_unit_test_setup_teardown(function, set_up, tear_down)
 
 int main(void)
@@ -140,6 +151,7 @@ int main(void)
 			causes_test(test_room_is_bounded_where_that_is_asked_for),
 			causes_test(test_what_will_not_stay_is_copied),
 			causes_test(test_without_memory_the_status_counts),
+			causes_test(test_the_longest_wait_that_any_asks_for),
 	};
 	return cmocka_run_group_tests_name("async/causes", tests, NULL, NULL);
 }

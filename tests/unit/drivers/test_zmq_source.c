@@ -204,6 +204,20 @@ static void test_errors(void **state)
 	fixture_run_until_ended(f, 1);
 	assert_failed(ask, STATUS_NOT_FOUND, "no AAPL here");
 
+	/* It may ask to be left alone, at most for so long as a request may live. */
+	static const struct {
+		const char *said;
+		uint64_t ms;
+	} waits[] = {{"7", 7}, {"9999999999999", 999999999}, {"x", 0}};
+	for (size_t i = 0; i < sizeof(waits) / sizeof(*waits); i++) {
+		ask = fixture_asked(f, NULL);
+		fixture_say(f, "%" PRIu64 " UNAVAILABLE us=3 retry_ms=%s", f->number,
+				waits[i].said);
+		fixture_run_until_ended(f, 1);
+		assert_failed(ask, STATUS_UNAVAILABLE, "UNAVAILABLE");
+		assert_int_equal(ask->frame.outcome.fault->retry_ns, waits[i].ms * 1000000);
+	}
+
 	static const char *const silent[] = {
 			"", "\n", "\nnot JSON", "\n{\"error\":3}", "\n{\"error\":\"\"}", "\n[]"};
 	for (size_t i = 0; i < sizeof(silent) / sizeof(*silent); i++) {

@@ -158,6 +158,31 @@ static void test_none_begins_past_the_deadline(void **state)
 	assert_true(given_up >= 4); /* until the budget is used up, it is the deadline */
 }
 
+static void busy(size_t n, uint64_t retry_ms)
+{
+	scripted_ask_end_busy(
+			ask(&world.north, n), STATUS_UNAVAILABLE, "busy", retry_ms * WORLD_MS);
+	(void)world_turn(&world);
+}
+
+static void test_a_source_is_left_alone_as_long_as_it_asks(void **state)
+{
+	load("pipelines:\n  p:\n    steps:\n      - retry: {initial: 0s, steps: [fanout: {to: "
+	     "north, "
+	     "wait: any}]}\n");
+	struct trial *trial = start("p", "{}", 1000);
+	busy(0, 300);
+	later(299);
+	assert_int_equal(world.north.source.stats.asked, 1);
+	later(2);
+	assert_int_equal(world.north.source.stats.asked, 2);
+	/* That is past the deadline. */
+	busy(0, 700);
+	assert_string_not_equal(answer(trial), "");
+	assert_int_equal(trial->status, STATUS_UNAVAILABLE);
+	assert_int_equal(world.north.source.stats.asked, 2);
+}
+
 static void test_a_used_up_budget_stops_retries(void **state)
 {
 	load(RETRY("attempts: 2, initial: 0s, budget: 4"));
@@ -306,6 +331,7 @@ int main(void)
 			stage_test(test_causes_that_differ),
 			stage_test(test_the_wait_doubles_and_has_a_bound),
 			stage_test(test_none_begins_past_the_deadline),
+			stage_test(test_a_source_is_left_alone_as_long_as_it_asks),
 			stage_test(test_a_used_up_budget_stops_retries),
 			stage_test(test_a_cancel_ends_the_wait),
 			stage_test(test_a_cancel_reaches_the_attempt),
