@@ -9,10 +9,11 @@
 #include <stdlib.h>
 
 #include "pipeline/base/buffer.h"
+#include "pipeline/base/lesser.h"
 #include "pipeline/stages/pipeline.h"
 #include "pipeline/stages/stage.h"
 
-/* Ends between two looks at the median. */
+/* Ends between two looks at the median, once there are as many. */
 #define MEDIAN_EVERY 256
 
 struct pipeline_stats *pipeline_stats_new(void)
@@ -51,7 +52,8 @@ uint64_t pipeline_median_us(struct pipeline *pipeline)
 {
 	struct pipeline_stats *stats = pipeline->stats;
 	uint64_t count = stats->latency_us.count;
-	if (count >= stats->median_at + MEDIAN_EVERY || (stats->median_at == 0 && count > 0)) {
+	/* At first with each that doubles them, for the first alone says little. */
+	if (count > 0 && count >= stats->median_at + lesser(stats->median_at, MEDIAN_EVERY)) {
 		stats->median_us = histogram_quantile(&stats->latency_us, 0.5);
 		stats->median_at = count;
 	}

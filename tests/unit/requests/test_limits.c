@@ -266,6 +266,27 @@ static void test_retry_ms_follows_the_pipeline(void **state)
 	assert_in_range(most, 140, 160);
 }
 
+/* It is asked for after the first, and the next are others. */
+static void test_retry_ms_does_not_hang_on_the_first_request(void **state)
+{
+	h.limits.per_client = 1;
+	load(P);
+	struct peer *peer = connect();
+	for (uint64_t i = 0; i < 4; i++) {
+		peer_send(peer, "q 1 30000");
+		peer_send(peer, "q 2 30000");
+		expect(peer, USED_UP("2", "too many requests in flight from this client",
+					     AT_LOOKUP));
+		world_at(&h.world, 20000 + i);
+		row(0, "1");
+		expect(peer, "1 OK\n1");
+	}
+	peer_send(peer, "q 1 30000");
+	peer_send(peer, "q 2 30000");
+	expect(peer, USED_UP("2", "too many requests in flight from this client", AT_LOOKUP));
+	assert_in_range(peer->retry_ms, 5, 15);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -280,6 +301,7 @@ int main(void)
 			request_test(test_waiters_get_no_more_bytes_than_there_are),
 			request_test(test_late_requests_say_nothing_of_the_time),
 			request_test(test_retry_ms_follows_the_pipeline),
+			request_test(test_retry_ms_does_not_hang_on_the_first_request),
 	};
 	return cmocka_run_group_tests_name("requests/limits", tests, NULL, NULL);
 }
