@@ -29,6 +29,9 @@ pipelines:
   hasty:
     takes: {symbol: string}
     steps: [{fanout: {to: [NAMES], timeout: 400ms, on_error: partial, body: {symbol: "${symbol}"}}}]
+  again:
+    takes: {symbol: string}
+    steps: [{retry: {initial: 0s, steps: [{fanout: {to: [NAMES], wait: any, body: {symbol: "${symbol}"}}}]}}]
   each:
     takes: {symbols: [string]}
     steps: [{fanout: {to: [NAMES], each: {symbol: "${symbols}"}, wait: any, on_error: partial}}]
@@ -134,6 +137,24 @@ def test_a_common_status_passes_through(stack):
         source.say(f'{name} {status} us=1\n{{"error":"because"}}')
         reply = client.hear()
         equal((reply.id, reply.status, reply.body["causes"][0]["error"]), (status, status, "because"))
+
+
+def test_a_source_that_asks_to_be_left_alone(stack):
+    source = Scripted(stack)
+    daemon, feed = over(stack, ["north"], north=source.endpoint)
+    client = Client(stack, daemon)
+    # That is past the deadline, so it is not asked again.
+    client.ask("again", "far", APPLE, budget=30000)
+    _, name, _ = source.hear()
+    source.say(f"{name} RESOURCE_EXHAUSTED us=1 retry_ms=40000")
+    equal(client.hear()[:2], ("far", "RESOURCE_EXHAUSTED"))
+    equal(counts(feed, "north", "asked"), [1])
+    client.ask("again", "near", APPLE, budget=30000)
+    _, name, _ = source.hear()
+    source.say(f"{name} UNAVAILABLE us=1 retry_ms=20")
+    _, name, _ = source.hear()
+    source.say(f"{name} OK us=1\n7")
+    equal(client.hear()[:4:3], ("near", 7))
 
 
 def test_a_source_that_is_not_there(stack):
@@ -404,6 +425,7 @@ def test_a_deadline_and_a_cancel_run_down(stack):
 
 tap.run([
     test_all, test_any_cancels_its_losers, test_some_failures, test_all_failures, test_a_common_status_passes_through,
+    test_a_source_that_asks_to_be_left_alone,
     test_a_source_that_is_not_there, test_a_source_that_dies_and_comes_back, test_a_source_that_hangs,
     test_only_hanging_sources, test_an_answer_after_the_deadline, test_an_answer_that_comes_twice, test_garbage,
     test_a_required_source_that_is_late, test_a_required_source_is_asked_until_it_answers, test_each,
