@@ -13,8 +13,7 @@
 #include <endian.h>
 
 #include "pipeline/base/arena.h"
-#include "pipeline/base/json_names.h"
-#include "pipeline/base/json_text.h"
+#include "pipeline/base/json_internal.h"
 
 #define COUNT_MAX ((1U << 28) - 1) /* what json_value.count holds */
 

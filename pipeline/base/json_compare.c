@@ -9,7 +9,7 @@
 #include <stdint.h>
 
 #include "pipeline/base/json.h"
-#include "pipeline/base/json_text.h"
+#include "pipeline/base/json_internal.h"
 
 /* Far beyond what the digits of any text can shift it by, and nowhere near where int64_t ends. */
 #define EXPONENT_MAX (INT64_C(1) << 60)

@@ -6,12 +6,11 @@
  * what reading them does, and a stranger writes them: a hash table with a key that he doesn't know
  * keeps it linear.
  */
-#include "pipeline/base/json_names.h"
+#include "pipeline/base/json_internal.h"
 
 #include "pipeline/base/arena.h"
 #include "pipeline/base/hash.h"
 #include "pipeline/base/json.h"
-#include "pipeline/base/json_text.h"
 
 static struct hash_key name_key;
 

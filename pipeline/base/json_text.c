@@ -4,7 +4,7 @@
  * see the characters. Escapes are checked once, by escape_size() while a text is scanned; all else
  * here reads strings that were checked.
  */
-#include "pipeline/base/json_text.h"
+#include "pipeline/base/json_internal.h"
 
 #include "pipeline/base/buffer.h"
 #include "pipeline/base/json.h"

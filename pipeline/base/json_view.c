@@ -7,7 +7,7 @@
 
 #include "pipeline/base/arena.h"
 #include "pipeline/base/json.h"
-#include "pipeline/base/json_text.h"
+#include "pipeline/base/json_internal.h"
 
 struct text json_string(const struct json *json, uint32_t index, struct arena *arena)
 {
