@@ -40,6 +40,8 @@ static void test_parts_are_counted_apart(void **state)
 	assert_int_equal(counts()->parts, 2);
 	assert_int_equal(counts()->answered, 1);
 	assert_int_equal(counts()->in_flight, 0);
+	/* Two parts of 29 bytes and a last reply of 20. */
+	assert_non_null(strstr(harness_record(&h), " out=78"));
 	assert_int_equal(counts()->by_status[STATUS_OK], 1);
 }
 
