@@ -16,7 +16,7 @@
 #include "pipeline/requests/record.h"
 #include "pipeline/wire/wire.h"
 
-#define ARENA_LEAST  ((size_t)1900) /* of a request that has been read */
+#define ARENA_LEAST  ((size_t)1700) /* of a request that has been read */
 #define BEHIND_MOST  ((size_t)8192) /* of one that was read and whose turn has not come */
 #define HEADER_MOST  ((size_t)512)
 #define RETRY_LEAST  5
