@@ -151,8 +151,6 @@ static struct request *request_new(struct engine *engine, struct client *client,
 	request->arena = arena;
 	request->engine = engine;
 	request->client = client;
-	request->pipeline = NULL;
-	request->held.reply = NULL;
 	request->delivery = NULL;
 	request->received = received;
 	request->generation = engine->generation;
