@@ -130,7 +130,10 @@ def test_active_when_ready(stack):
     catalog.lock()
     start = subprocess.Popen(["systemctl", "start", UNIT])
     journal.wait_for("waiting for a locked database")
-    equal(properties("Type", "ActiveState", "SubState", "StatusText"), ["notify", "activating", "start", ""])
+    while properties("StatusText") == [""]:  # until systemd has read what it was told
+        equal(properties("ActiveState"), ["activating"])
+    equal(properties("Type", "ActiveState", "SubState", "StatusText"),
+          ["notify", "activating", "start", 'waiting for "catalog": it is locked'])
     catalog.unlock()
     equal(start.wait(), 0)
     equal(properties("ActiveState", "SubState"), ["active", "running"])
