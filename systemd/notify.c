@@ -30,7 +30,8 @@ static void cut_back(char *status)
 
 /* Assignments are lines (sd_notify(3)), so a status that comes from anywhere must not begin
  * another. */
-static void write_status(char *status, const char *format, va_list arguments)
+static __attribute__((format(printf, 2, 0))) void write_status(
+		char *status, const char *format, va_list arguments)
 {
 	if (vsnprintf(status, STATUS_MAX, format, arguments) >= STATUS_MAX)
 		cut_back(status);
