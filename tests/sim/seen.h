@@ -128,6 +128,8 @@ struct seen {
 	uint64_t failed_at;  /* its latest attempt has failed, so that it may be tried again; 0: not
 				so */
 	uint64_t left_alone; /* until then, as its source has asked with that failure */
+	bool naps; /* it has been seen to wait for that, in a wait that may lead past its deadline
+		    */
 	struct seen_hedge hedge;
 	enum reason reason;
 	unsigned excuses; /* for which it may have been refused: see witness_refusal.c */

@@ -35,9 +35,9 @@ struct witness {
 	struct seen_run *runs;
 	size_t run_count;
 	size_t run_capacity;
-	uint64_t limit;	  /* of requests in flight, as it was last seen; 0: not yet */
-	uint64_t samples; /* that may have changed it since */
-	uint64_t naps; /* failures of the RETRY after which there was time for another attempt, */
+	uint64_t limit;		/* of requests in flight, as it was last seen; 0: not yet */
+	uint64_t samples;	/* that may have changed it since */
+	uint64_t naps;		/* of the RETRY, that might have led past a deadline, */
 	uint64_t slept_through; /* and those of them where it was waited until the deadline */
 	struct seen_source sources[4];
 	struct seen_telling telling;

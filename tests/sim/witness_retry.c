@@ -14,7 +14,7 @@
 /* With less than this until the deadline, a wait that ends just before it can't be told from one
  * that does not. */
 #define NAP_NS	 (8 * WORLD_MS)
-#define NAPS_MIN 20
+#define NAPS_MIN 8
 
 /* NULL: the request is for another shape. */
 static const struct retrying *retrying_of(const struct witness *witness, uint32_t number)
@@ -77,13 +77,16 @@ void witness_retry_asked(struct witness *witness, uint32_t number)
 	if (now >= seen->deadline)
 		witness_complain(witness, "request %" PRIu32 " is tried past its deadline", number);
 	seen->failed_at = 0;
+	seen->naps = false;
 }
 
+/* Whether its wait may lead past its deadline, where few that lead before it end just there. */
 static bool is_nap(const struct witness *witness, const struct retrying *retrying,
 		const struct seen *seen)
 {
-	return seen->failed_at > 0 && seen->attempts < retrying->attempts &&
-	       !witness->plan->lagging && seen->failed_at + NAP_NS <= seen->deadline;
+	return !witness->plan->lagging && seen->left_alone <= seen->failed_at &&
+	       seen->failed_at + NAP_NS <= seen->deadline &&
+	       seen->failed_at + backoff_max(retrying, seen->attempts) > seen->deadline;
 }
 
 void witness_retry_answered(
@@ -98,7 +101,6 @@ void witness_retry_answered(
 	if (!was_processed(status))
 		seen->failed_at = witness->harness->world.async.now;
 	seen->left_alone = witness_now(witness) + retry_ns;
-	witness->naps += is_nap(witness, retrying, seen);
 }
 
 void witness_retry_ended(struct witness *witness, uint32_t number, enum reason reason)
@@ -108,7 +110,7 @@ void witness_retry_ended(struct witness *witness, uint32_t number, enum reason r
 	uint64_t now = witness->harness->world.async.now;
 	if (!retrying || seen->attempts == 0)
 		return;
-	witness->slept_through += reason == DEADLINE && is_nap(witness, retrying, seen);
+	witness->slept_through += reason == DEADLINE && seen->naps;
 	if (reason == REASON_NONE && seen->status == STATUS_UNAVAILABLE && retrying->budget == 0 &&
 			seen->attempts < retrying->attempts &&
 			now + backoff_max(retrying, seen->attempts) < seen->deadline &&
@@ -121,20 +123,24 @@ void witness_retry_ended(struct witness *witness, uint32_t number, enum reason r
 void witness_retry_waits(struct witness *witness, uint32_t number)
 {
 	const struct retrying *retrying = retrying_of(witness, number);
-	const struct seen *seen = &witness->requests[number];
+	struct seen *seen = &witness->requests[number];
 	if (!retrying || seen->failed_at == 0)
 		return;
 	uint64_t latest = seen->failed_at + backoff_max(retrying, seen->attempts);
 	if (witness_now(witness) > greater(latest, seen->left_alone) + LATE_NS)
 		witness_complain(witness, "request %" PRIu32 " waits too long to be tried again",
 				number);
+	if (!seen->naps && is_nap(witness, retrying, seen)) {
+		seen->naps = true;
+		witness->naps++;
+	}
 }
 
 void witness_retry_check_end(struct witness *witness)
 {
-	if (witness->naps >= NAPS_MIN && witness->slept_through * 5 > witness->naps)
+	if (witness->naps >= NAPS_MIN && witness->slept_through * 2 > witness->naps)
 		witness_complain(witness,
 				"%" PRIu64 " of %" PRIu64
-				" failures were followed by a wait until the deadline",
+				" waits to be tried again last until the deadline",
 				witness->slept_through, witness->naps);
 }
