@@ -288,8 +288,8 @@ FAULTS = [
     ("a part is no reason to think that a client reads", "pipeline/requests/outbox.c",
      "	take_out(held, size);\n	on_left(held, sent);\n	return true;", "	take_out(held, size);\n	bool part = is_part(held);\n	on_left(held, sent);\n	return !part;"),
     ("the first error forgets what else had failed", "pipeline/stages/fanout_parts.c",
-     "		if (!group->portion)\n			continue;\n		if (!group->closed)\n			fanout_close_group(self, group);\n		parts->failed",
-     "		if (!group->portion)\n			continue;\n		if (!group->closed)\n			continue;\n		parts->failed"),
+     "		parts->failed |= !fanout_judge(self, group, &parts->causes).good;\n	}",
+     "		parts->failed |= !fanout_judge(self, group, &parts->causes).good;\n		if (parts->failed)\n			break;\n	}"),
     ("a part of nobody's pipeline leaves", "pipeline/stages/steps.c",
      "				 frame->at + 1 == steps->count;", "				 frame->at < steps->count;"),
     # Overload.
