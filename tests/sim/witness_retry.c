@@ -14,7 +14,7 @@
 /* With less than this until the deadline, a wait that ends just before it can't be told from one
  * that does not. */
 #define NAP_NS	 (8 * WORLD_MS)
-#define NAPS_MIN 8
+#define NAPS_MIN 5
 
 /* NULL: the request is for another shape. */
 static const struct retrying *retrying_of(const struct witness *witness, uint32_t number)
@@ -84,8 +84,8 @@ void witness_retry_asked(struct witness *witness, uint32_t number)
 static bool is_nap(const struct witness *witness, const struct retrying *retrying,
 		const struct seen *seen)
 {
-	return !witness->plan->lagging && seen->left_alone <= seen->failed_at &&
-	       seen->failed_at + NAP_NS <= seen->deadline &&
+	uint64_t least = greater(seen->failed_at, seen->left_alone);
+	return !witness->plan->lagging && least + NAP_NS <= seen->deadline &&
 	       seen->failed_at + backoff_max(retrying, seen->attempts) > seen->deadline;
 }
 
