@@ -290,6 +290,9 @@ FAULTS = [
     ("the first error forgets what else had failed", "pipeline/stages/fanout_parts.c",
      "		parts->failed |= !fanout_judge(self, group, &parts->causes).good;\n	}",
      "		parts->failed |= !fanout_judge(self, group, &parts->causes).good;\n		if (parts->failed)\n			break;\n	}"),
+    ("the first error of parts is forgotten", "pipeline/stages/fanout_parts.c",
+     "		if (!group->portion)\n			continue;\n		if (!group->closed)\n			fanout_close_group(self, group);\n		parts->failed",
+     "		if (!group->portion || group->closed)\n			continue;\n		if (!group->closed)\n			fanout_close_group(self, group);\n		parts->failed"),
     ("a part of nobody's pipeline leaves", "pipeline/stages/steps.c",
      "				 frame->at + 1 == steps->count;", "				 frame->at < steps->count;"),
     # Overload.
