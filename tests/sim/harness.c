@@ -75,14 +75,18 @@ static void forget_unread(struct peer *peer)
 static void on_reading(struct task *task)
 {
 	struct harness *harness = container_of(task, struct harness, reading);
+	const struct watch *watch = harness->world.watch;
 	for (size_t i = 0; i < harness->peer_count; i++) {
 		struct peer *peer = &harness->peers[i];
 		size_t size = peer->unread;
 		if (peer->hoards || size == 0)
 			continue;
 		forget_unread(peer);
-		if (peer->client)
-			engine_returned(harness->engine, client_number(peer->client), size);
+		if (!peer->client)
+			continue;
+		if (watch && watch->peer_read)
+			watch->peer_read(watch->user, peer);
+		engine_returned(harness->engine, client_number(peer->client), size);
 	}
 }
 

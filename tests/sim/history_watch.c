@@ -111,6 +111,13 @@ static void on_feed(void *user, const struct feed_event *event)
 	witness_feed_told(&history->witness, event);
 }
 
+static void on_read(void *user, struct peer *peer)
+{
+	struct history *history = user;
+	PASS_ON(history, peer_read, peer);
+	witness_read(&history->witness, history_index(history, peer));
+}
+
 static void on_stalled(void *user, struct peer *peer)
 {
 	struct history *history = user;
@@ -131,6 +138,7 @@ void history_watch(struct history *history)
 			.reply_discarded = on_discarded,
 			.request_ended = on_ended,
 			.feed_told = on_feed,
+			.peer_read = on_read,
 			.peer_stalled = on_stalled,
 			.user = history,
 	};

@@ -150,7 +150,7 @@ struct seen {
 };
 
 struct seen_peer {
-	uint64_t unread_since; /* when its outbox last moved */
+	uint64_t unread_since; /* when its outbox last moved, or it read at all */
 	uint64_t in_flight;
 	uint64_t held;
 	uint64_t latest; /* the place among all ends of the latest whose reply it took, refusals

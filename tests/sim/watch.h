@@ -27,6 +27,8 @@ struct watch {
 	void (*reply_discarded)(void *user, struct peer *peer, struct text reply);
 	void (*request_ended)(void *user, const struct record *record);
 	void (*feed_told)(void *user, const struct feed_event *event); /* after that */
+	/* The engine is about to be told that it has read large replies; or has ended it. */
+	void (*peer_read)(void *user, struct peer *peer);
 	void (*peer_stalled)(void *user, struct peer *peer);
 	void *user;
 };

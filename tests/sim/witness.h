@@ -137,6 +137,7 @@ void witness_refused(
 		struct witness *witness, uint32_t peer, struct text envelope, struct text reply);
 void witness_gone(struct witness *witness, uint32_t peer, struct text envelope, struct text reply);
 void witness_discarded(struct witness *witness, uint32_t peer, struct text reply);
+void witness_read(struct witness *witness, uint32_t peer);
 void witness_stalled(struct witness *witness, uint32_t peer);
 
 /* Jobs and asks. The number of a new run, for its answer. */

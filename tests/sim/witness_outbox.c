@@ -121,6 +121,12 @@ bool witness_is_going(struct witness *witness, uint32_t number)
 	return peer->leaving || witness->dropping;
 }
 
+/* However little it reads, it has not stalled. */
+void witness_read(struct witness *witness, uint32_t peer)
+{
+	witness->peers[peer].unread_since = witness_now(witness);
+}
+
 void witness_stalled(struct witness *witness, uint32_t peer)
 {
 	if (!witness->peers[peer].leaving)

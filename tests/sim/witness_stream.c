@@ -15,7 +15,7 @@
 #define MARGIN (3 * WORLD_MS) /* before a deadline a partial answer is made of what came */
 
 /* Its request: one that goes on, or whose last reply has not left. Twins are never both in flight;
- * where the envelope is not known, its number must tell. */
+ * where the envelope is not known, its number must tell, and that it is known to have waited. */
 static uint32_t find(const struct witness *witness, uint32_t peer, const char *envelope,
 		const struct wire_reply *reply)
 {
@@ -28,6 +28,8 @@ static uint32_t find(const struct witness *witness, uint32_t peer, const char *e
 				     : seen->parts.left + 1 == reply->seq;
 		if (seen->peer != peer || seen->state == LEFT || !planned->stream || !fits)
 			continue;
+		if (!envelope && seen->parts.held)
+			return i;
 		/* Those that are not seen to be in flight start in their order; a twin is refused.
 		 */
 		if (found == NOBODY || seen->in_flight || !witness->requests[found].in_flight)
