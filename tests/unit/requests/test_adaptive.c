@@ -116,6 +116,33 @@ static void test_what_takes_no_time(void **state)
 	assert_true(windows(100, 0, 200) > 20);
 }
 
+static uint64_t usual_us(void)
+{
+	return (uint64_t)(adaptive.usual_ns / 1000);
+}
+
+/* An overload is answered long before it counts as usual. */
+static void test_what_is_usual_follows_slowly(void **state)
+{
+	(void)window(10, 200);
+	assert_int_equal(usual_us(), 10000);
+	(void)window(40, 200);
+	assert_in_range(usual_us(), 10195, 10205);
+	(void)windows(1500, 40, 200);
+	assert_in_range(usual_us(), 39900, 40000);
+	assert_int_equal(windows(100, 40, 200), 200);
+}
+
+/* A twentieth a window, as long as it is more than twice what things take. */
+static void test_what_is_usual_comes_down_faster(void **state)
+{
+	(void)windows(10, 40, 200);
+	(void)window(10, 200);
+	assert_in_range(usual_us(), 35800, 36000);
+	(void)windows(20, 10, 200);
+	assert_in_range(usual_us(), 15000, 20000);
+}
+
 #define adaptive_test(function) cmocka_unit_test_setup(function, set_up)
 
 int main(void)
@@ -130,6 +157,8 @@ int main(void)
 			adaptive_test(test_a_window_is_over_at_its_end),
 			adaptive_test(test_few_samples_are_waited_for),
 			adaptive_test(test_what_takes_no_time),
+			adaptive_test(test_what_is_usual_follows_slowly),
+			adaptive_test(test_what_is_usual_comes_down_faster),
 	};
 	return cmocka_run_group_tests_name("requests/adaptive", tests, NULL, NULL);
 }

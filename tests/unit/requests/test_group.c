@@ -205,6 +205,22 @@ static void test_memory_of_those_behind_counts_against_nobody(void **state)
 	}
 }
 
+/* What fills the memory to its last byte leaves none to wait with. */
+static void test_memory_that_is_just_used_up(void **state)
+{
+	struct peer *peer = start();
+	size_t each = bytes_of_a_request(peer);
+	size_t used = engine_account(h.engine)->used;
+	leave_room(each);
+	size_t charged = engine_account(h.engine)->used - used;
+	peer_send(peer, "p 1 100");
+	assert_non_null(strstr(peer_take(peer), "1 RESOURCE_EXHAUSTED"));
+	make_room(1);
+	peer_send(peer, "p 2 100");
+	expect(peer, "");
+	make_room(charged - 1);
+}
+
 static void test_a_large_hit_is_not_refused_for_those_behind_it(void **state)
 {
 	char value[REPLY_LARGE + 3];
@@ -290,6 +306,7 @@ int main(void)
 			request_test(test_a_large_message_waits_for_nobody),
 			request_test(test_who_leaves_before_the_start),
 			request_test(test_memory_of_those_behind_counts_against_nobody),
+			request_test(test_memory_that_is_just_used_up),
 			request_test(test_a_large_hit_is_not_refused_for_those_behind_it),
 			request_test(test_one_that_is_late_costs_no_memory),
 			request_test(test_a_drain_begins_after_those_before_it),
