@@ -210,27 +210,6 @@ static struct option_value *lay_table(struct walk *walk, const struct option *ta
 	return values;
 }
 
-const struct option_map *walk_table(
-		struct walk *walk, const struct option *table, const struct node *node)
-{
-	const struct option_map *map = NULL;
-	struct option_value *values = lay_table(walk, table, node, &map);
-	if (!values)
-		return NULL;
-	for (const struct node *child = node->first; child; child = child->next) {
-		const struct option *option = find_option(table, child->key);
-		if (option)
-			walk_given(walk, option, child, &values[option - table]);
-		else
-			refuse_key(walk, table, child);
-	}
-	for (size_t i = 0; i < map->count; i++) {
-		if (!values[i].given)
-			walk_absent(walk, &table[i], &values[i]);
-	}
-	return map;
-}
-
 /* As if it had not been given, but for being wrong. */
 static void forgive(struct walk *walk, struct option_value *value, struct place place)
 {
@@ -241,8 +220,9 @@ static void forgive(struct walk *walk, struct option_value *value, struct place 
 		walk_absent(walk, option, value);
 }
 
-const struct option_map *walk_file(
-		struct walk *walk, const struct option *table, const struct node *node)
+/* topmost: what is wrong is held against the key in which it is, and the others stand. */
+static const struct option_map *walk_keys(struct walk *walk, const struct option *table,
+		const struct node *node, bool topmost)
 {
 	const struct option_map *map = NULL;
 	struct option_value *values = lay_table(walk, table, node, &map);
@@ -251,22 +231,35 @@ const struct option_map *walk_file(
 	for (const struct node *child = node->first; child; child = child->next) {
 		const struct option *option = find_option(table, child->key);
 		size_t before = walk_unblamed(walk);
-		if (option) {
-			walk_given(walk, option, child, &values[option - table]);
-			walk_blame(walk, &values[option - table], before);
-		} else {
+		if (!option)
 			refuse_key(walk, table, child);
-		}
+		else
+			walk_given(walk, option, child, &values[option - table]);
+		if (option && topmost)
+			walk_blame(walk, &values[option - table], before);
 	}
 	for (size_t i = 0; i < map->count; i++) {
 		size_t before = walk_unblamed(walk);
 		if (!values[i].given)
 			walk_absent(walk, &table[i], &values[i]);
-		walk_blame(walk, &values[i], before);
-		if (values[i].wrong)
+		if (topmost)
+			walk_blame(walk, &values[i], before);
+		if (values[i].wrong && topmost)
 			forgive(walk, &values[i], node->place);
 	}
 	return map;
+}
+
+const struct option_map *walk_table(
+		struct walk *walk, const struct option *table, const struct node *node)
+{
+	return walk_keys(walk, table, node, false);
+}
+
+const struct option_map *walk_file(
+		struct walk *walk, const struct option *table, const struct node *node)
+{
+	return walk_keys(walk, table, node, true);
 }
 
 static const struct option *find_bare(const struct option *table)
