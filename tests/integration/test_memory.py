@@ -119,28 +119,30 @@ def serve(stack, directory, text, kind, successes):
         daemon.end()
 
 
-def serve_with_each(stack, kind):
+def with_each(stack, act, *kinds):
+    """Does it once, and then again for many an allocation that fails then, or from which on memory is out."""
     directory, text = prepared(stack)
     with contextlib.ExitStack() as inner:
-        serve(inner, directory, text, ONE, 1 << 30)
+        act(inner, directory, text, ONE, 1 << 30)
     count = asked(directory)
     assert count > 50, count
     problems = []
-    for successes in spread(count):
-        try:
-            with contextlib.ExitStack() as inner:
-                serve(inner, directory, text, kind, successes)
-        except (AssertionError, zmq.ZMQError) as error:
-            problems.append(f"{kind}={successes}: {error}")
+    for kind in kinds:
+        for successes in spread(count):
+            try:
+                with contextlib.ExitStack() as inner:
+                    act(inner, directory, text, kind, successes)
+            except (AssertionError, zmq.ZMQError) as error:
+                problems.append(f"{kind}={successes}: {error}")
     equal(problems, [])
 
 
 def test_one_allocation_fails(stack):
-    serve_with_each(stack, ONE)
+    with_each(stack, serve, ONE)
 
 
 def test_memory_is_out_from_then_on(stack):
-    serve_with_each(stack, ALL)
+    with_each(stack, serve, ALL)
 
 
 def test_a_check(stack):
@@ -193,18 +195,7 @@ def reload(stack, directory, text, kind, successes):
 
 
 def test_a_reload(stack):
-    directory, text = prepared(stack)
-    with contextlib.ExitStack() as inner:
-        reload(inner, directory, text, ONE, 1 << 30)
-    problems = []
-    for kind in (ONE, ALL):
-        for successes in spread(asked(directory)):
-            try:
-                with contextlib.ExitStack() as inner:
-                    reload(inner, directory, text, kind, successes)
-            except (AssertionError, zmq.ZMQError) as error:
-                problems.append(f"{kind}={successes}: {error}")
-    equal(problems, [])
+    with_each(stack, reload, ONE, ALL)
 
 
 tap.run([test_one_allocation_fails, test_memory_is_out_from_then_on, test_a_check, test_a_reload])

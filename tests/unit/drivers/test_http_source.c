@@ -434,6 +434,16 @@ static void test_two_connections_with_one_port(void **state)
 	assert_answer(f, first, "1");
 }
 
+static void cancel(struct fixture *f, struct scope *scope, const struct ask *ask)
+{
+	loop_enter(&f->loop);
+	scope_cancel(scope, ASKED);
+	scope_close(scope);
+	loop_leave(&f->loop);
+	while (ask->frame.state != FRAME_ENDED)
+		turn(f, FAILED_US);
+}
+
 /* The loop goes on, and so does the thread: nobody waits for it, whoever is cancelled. */
 static void test_a_name_that_takes_long_to_resolve(void **state)
 {
@@ -451,12 +461,7 @@ static void test_a_name_that_takes_long_to_resolve(void **state)
 		turn(f, 1000);
 		threads += sem_trywait(&resolving) == 0;
 	}
-	loop_enter(&f->loop);
-	scope_cancel(&scope, ASKED);
-	scope_close(&scope);
-	loop_leave(&f->loop);
-	while (ask->frame.state != FRAME_ENDED)
-		turn(f, FAILED_US);
+	cancel(f, &scope, ask);
 	assert_int_equal(ask->frame.outcome.status, STATUS_CANCELLED);
 	/* Its probe still resolves. */
 	assert_true(http_driver.close(slow, loop_now()));
@@ -470,12 +475,7 @@ static struct ask *ask_and_cancel(struct fixture *f, struct source *source)
 	struct ask *ask = start(f, source, &scope, PENDING);
 	while (sem_trywait(&resolving) != 0)
 		turn(f, 1000);
-	loop_enter(&f->loop);
-	scope_cancel(&scope, ASKED);
-	scope_close(&scope);
-	loop_leave(&f->loop);
-	while (ask->frame.state != FRAME_ENDED)
-		turn(f, FAILED_US);
+	cancel(f, &scope, ask);
 	return ask;
 }
 
