@@ -103,6 +103,7 @@ def test_what_was_learned_outlives_a_reload(stack):
     path = daemon.directory / "sluice.yaml"
     learned = feed.stats(lambda stats: stats["feeds"]["odd"]["samples"] == 5)["feeds"]["odd"]
     for generation, (old, new) in enumerate([("sample: 100", "sample: 7"), ("over: 4", "over: 5")], 2):
+        assert old in path.read_text(), old
         path.write_text(path.read_text().replace(old, new))
         daemon.signal(signal.SIGHUP)
         stats = feed.stats(lambda stats: stats["generation"] == generation)

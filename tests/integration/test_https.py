@@ -97,7 +97,7 @@ def test_a_file_that_is_not_there(stack):
 
 def test_who_is_required_and_not_trusted(stack):
     nginx = Nginx(stack, SERVER, signed=certificate(folder(stack), "here", "IP:127.0.0.1"))
-    said = ends(stack, "start_timeout: 1s\n" + source(nginx.url, ", required: true"))
+    said = ends(stack, "start_timeout: 3s\n" + source(nginx.url, ", required: true"))
     assert '"south" is required and is not ready (its certificate is not trusted): it was waited for' in said, said
 
 

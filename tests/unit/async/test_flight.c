@@ -400,7 +400,6 @@ static uint64_t wake_some(uint64_t count)
 	return table.waiting;
 }
 
-/* Some have been woken and some have not; of these a few leave, and at last all. */
 static struct outcome as_not_found(struct frame *work)
 {
 	assert_int_equal(work->state, FRAME_ENDED);
@@ -426,6 +425,7 @@ static void test_its_outcome_is_what_is_made_of_its_works(void **state)
 	leave_many(2);
 }
 
+/* Some have been woken and some have not; of these a few leave, and at last all. */
 static void test_leaving_while_others_are_woken(void **state)
 {
 	ask_many(300);

@@ -1,16 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The best of many answers, and an end at the first error. */
-#include <stdio.h>
-
 #include "tests/unit/stages/trial.h"
-
-static void load_fanout(const char *options)
-{
-	char yaml[1024];
-	(void)snprintf(yaml, sizeof(yaml), "pipelines:\n  p:\n    steps:\n      - fanout: {%s}\n",
-			options);
-	load(yaml);
-}
 
 #define TOO_FEW(causes)                                                                            \
 	"{\"error\":\"too few good answers\",\"stage\":\"p/1.fanout\",\"causes\":[" causes "]}"

@@ -1,17 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Who is asked when: hedges, their budgets, and sources that are left alone. */
-#include <stdio.h>
-
 #include "pipeline/base/buffer.h"
-#include "tests/unit/stages/trial.h"
+#include <string.h>
 
-static void load_fanout(const char *options)
-{
-	char yaml[1024];
-	(void)snprintf(yaml, sizeof(yaml), "pipelines:\n  p:\n    steps:\n      - fanout: {%s}\n",
-			options);
-	load(yaml);
-}
+#include "tests/unit/stages/trial.h"
 
 static uint64_t asked(const struct scripted_source *source)
 {
@@ -76,6 +68,8 @@ static void test_all_fail(void **state)
 	world.south.at_once = &down;
 	struct trial *trial = start("p", "{}", 1000);
 	assert_int_equal(trial->status, STATUS_UNAVAILABLE);
+	assert_non_null(strstr(answer(trial), "p/1.fanout/north"));
+	assert_non_null(strstr(answer(trial), "p/1.fanout/south"));
 }
 
 static void test_so_many_are_asked_at_first(void **state)

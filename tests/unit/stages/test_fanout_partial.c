@@ -1,16 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A fan-out that does not get all it asked for: what is missing, what is late, and what it cost. */
-#include <stdio.h>
-
 #include "tests/unit/stages/trial.h"
-
-static void load_fanout(const char *options)
-{
-	char yaml[1024];
-	(void)snprintf(yaml, sizeof(yaml), "pipelines:\n  p:\n    steps:\n      - fanout: {%s}\n",
-			options);
-	load(yaml);
-}
 
 #define TOO_FEW(causes)                                                                            \
 	"{\"error\":\"too few good answers\",\"stage\":\"p/1.fanout\",\"causes\":[" causes "]}"

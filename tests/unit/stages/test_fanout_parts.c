@@ -11,7 +11,7 @@
 static struct stream_queue queue;
 static void *places[PARTS_MAX];
 
-static void load_fanout(const char *options)
+static void load_parts(const char *options)
 {
 	char yaml[1024];
 	(void)snprintf(yaml, sizeof(yaml),
@@ -63,7 +63,7 @@ static int end_queue(void **state)
 
 static void test_each_answer_is_a_part(void **state)
 {
-	load_fanout("to: [north, south]");
+	load_parts("to: [north, south]");
 	struct trial *trial = start_parts("{\"e\":[\"a\",\"b\"]}");
 	quote(&world.south, 1, "{\"p\":1}");
 	expect_part("{\"b\":{\"south\":{\"p\":1}}}");
@@ -80,7 +80,7 @@ static void test_each_answer_is_a_part(void **state)
 
 static void test_the_end_says_that_a_part_was_partial(void **state)
 {
-	load_fanout("to: [north, south]");
+	load_parts("to: [north, south]");
 	struct trial *trial = start_parts("{\"e\":[\"a\"]}");
 	quote_partly(&world.north, 0, "1");
 	expect_part("{\"a\":{\"north\":1}}");
@@ -92,7 +92,7 @@ static void test_the_end_says_that_a_part_was_partial(void **state)
 
 static void test_it_ends_when_all_is_read(void **state)
 {
-	load_fanout("to: [north, south]");
+	load_parts("to: [north, south]");
 	struct trial *trial = start_parts("{\"e\":[\"a\"]}");
 	quote(&world.north, 0, "1");
 	quote(&world.south, 0, "2");
@@ -105,7 +105,7 @@ static void test_it_ends_when_all_is_read(void **state)
 
 static void test_no_more_is_asked_than_has_room(void **state)
 {
-	load_fanout("to: [north, south], ahead: 3");
+	load_parts("to: [north, south], ahead: 3");
 	struct trial *trial = start_parts("{\"e\":[\"a\",\"b\",\"c\"]}");
 	assert_int_equal(world.north.source.stats.asked, 1);
 	/* Where an element is complete only its good answers take room, until they are read. */
@@ -138,7 +138,7 @@ static void test_no_more_is_asked_than_has_room(void **state)
 /* More sources than `ahead` says are asked all the same: for one element at a time. */
 static void test_one_element_is_always_asked_for(void **state)
 {
-	load_fanout("to: [north, south, east, west], ahead: 1");
+	load_parts("to: [north, south, east, west], ahead: 1");
 	struct trial *trial = start_parts("{\"e\":[\"a\",\"b\"]}");
 	struct scripted_source *const sources[] = {
 			&world.north, &world.south, &world.east, &world.west};
@@ -158,7 +158,7 @@ static void test_memory_is_given_back_element_by_element(void **state)
 {
 	static char large[50000];
 	memset(large, '1', sizeof(large) - 1);
-	load_fanout("to: [north], ahead: 1");
+	load_parts("to: [north], ahead: 1");
 	struct trial *trial = start_parts("{\"e\":[\"a\",\"b\",\"c\",\"d\",\"e\",\"f\",\"g\"]}");
 	size_t at_first = account.used;
 	for (int i = 0; i < 7; i++) {
@@ -177,7 +177,7 @@ static void test_memory_is_given_back_element_by_element(void **state)
 static void test_an_error_names_some_causes(void **state)
 {
 	char body[512] = "{\"e\":[";
-	load_fanout("to: [north], ahead: 1, max: 1000");
+	load_parts("to: [north], ahead: 1, max: 1000");
 	for (int i = 0; i < 20; i++)
 		(void)snprintf(body + strlen(body), sizeof(body) - strlen(body), "%s\"e%d\"",
 				i > 0 ? "," : "", i);
@@ -200,7 +200,7 @@ static void test_an_error_names_some_causes(void **state)
 
 static void test_nobody_wants_it_any_more(void **state)
 {
-	load_fanout("to: [north, south], ahead: 2");
+	load_parts("to: [north, south], ahead: 2");
 	struct trial *trial = start_parts("{\"e\":[\"a\",\"b\"]}");
 	quote(&world.north, 0, "1");
 	(void)world_turn(&world);
@@ -220,7 +220,7 @@ static void test_nobody_wants_it_any_more(void **state)
 
 static void test_cut_off_while_it_waits_for_its_reader(void **state)
 {
-	load_fanout("to: [north]");
+	load_parts("to: [north]");
 	struct trial *trial = start_parts("{\"e\":[\"a\"]}");
 	quote(&world.north, 0, "1");
 	(void)world_turn(&world);
@@ -231,7 +231,7 @@ static void test_cut_off_while_it_waits_for_its_reader(void **state)
 
 static void test_cut_off_while_it_waits_for_sources(void **state)
 {
-	load_fanout("to: [north, south], ahead: 2");
+	load_parts("to: [north, south], ahead: 2");
 	world.south.stubborn = true;
 	struct trial *trial = start_parts("{\"e\":[\"a\",\"b\"]}");
 	quote(&world.north, 0, "1");
@@ -245,7 +245,7 @@ static void test_cut_off_while_it_waits_for_sources(void **state)
 /* A loser that does not end at once keeps its element's memory, and nothing else. */
 static void test_a_loser_ends_later(void **state)
 {
-	load_fanout("to: [north, south], wait: any");
+	load_parts("to: [north, south], wait: any");
 	world.south.stubborn = true;
 	struct trial *trial = start_parts("{\"e\":[\"a\"]}");
 	quote(&world.north, 0, "1");
@@ -266,7 +266,7 @@ static bool works_after(unsigned successes)
 			"{\"a\":{\"$missing\":{\"south\":\"NOT_FOUND\"}}}", "{\"b\":{\"north\":1}}",
 			"{\"b\":{\"$missing\":{\"south\":\"NOT_FOUND\"}}}"};
 	assert_int_equal(set_up(NULL), 0);
-	load_fanout("to: [north, south], ahead: 2, on_error: partial, body: {e: \"<${e}>\"}");
+	load_parts("to: [north, south], ahead: 2, on_error: partial, body: {e: \"<${e}>\"}");
 	world.north.at_once = &one;
 	world.south.at_once = &none;
 	struct trial *trial = prepare_parts("{\"e\":[\"a\",\"b\"]}");

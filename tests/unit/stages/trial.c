@@ -5,6 +5,7 @@
  */
 #include "tests/unit/stages/trial.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -53,6 +54,14 @@ void load(const char *yaml)
 	bool loaded = world_load(&world, yaml);
 	assert_string_equal(world_problems(&world), "");
 	assert_true(loaded);
+}
+
+void load_fanout(const char *options)
+{
+	char yaml[1024];
+	(void)snprintf(yaml, sizeof(yaml), "pipelines:\n  p:\n    steps:\n      - fanout: {%s}\n",
+			options);
+	load(yaml);
 }
 
 static void say(struct trial *trial, const struct outcome *outcome)

@@ -31,6 +31,9 @@ int tear_down(void **state);
 /* Reads a configuration that must be right. */
 void load(const char *yaml);
 
+/* One with the pipeline `p`, whose only step is a fan-out with these options. */
+void load_fanout(const char *options);
+
 struct trial {
 	struct frame frame; /* owner of the scope */
 	struct scope scope;
