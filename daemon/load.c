@@ -319,11 +319,9 @@ static void begin(struct daemon *daemon)
 /* Gives up what is being loaded, and says why. */
 static void abandon(struct daemon *daemon, const char *why)
 {
-	struct build *build = daemon->next;
-	diag_error(&build->diag, (struct place){0}, "%s", why);
-	tell_refusal(daemon, &build->diag);
-	daemon->next = NULL;
-	build_drop(build, DRAIN);
+	struct diag *diag = &daemon->next->diag;
+	diag_error(diag, (struct place){0}, "%s", why);
+	refuse(daemon, diag);
 }
 
 void load_again(struct daemon *daemon)

@@ -11,6 +11,8 @@
 #include <string.h>
 #include <strings.h>
 
+#include "pipeline/base/endpoint.h"
+
 #define WHERE "expected http://HOST:PORT or https://HOST:PORT, then / or ? before the first ${…}"
 
 static bool is_digit(char c)
@@ -65,8 +67,7 @@ bool http_url_is_secure(struct text url)
 
 static bool is_port(struct text t)
 {
-	uint64_t port;
-	return t.size <= 5 && text_to_u64(t, &port) && port >= 1 && port <= 65535;
+	return t.size <= 5 && endpoint_is_port(t);
 }
 
 /* A name, an IPv4 address, or an IPv6 address in brackets. */

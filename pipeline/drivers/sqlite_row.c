@@ -109,10 +109,10 @@ static const char *append_value(struct buffer *out, sqlite3_stmt *stmt, int colu
 	}
 }
 
-/* What it takes at least, before it is written. */
-static size_t least_size(sqlite3_stmt *stmt, int column)
+/* What it takes at least, before it is written; of JSON the blanks round it are left out. */
+static size_t least_size(sqlite3_stmt *stmt, int column, bool json)
 {
-	return sqlite3_column_type(stmt, column) == SQLITE_TEXT
+	return !json && sqlite3_column_type(stmt, column) == SQLITE_TEXT
 			       ? (size_t)sqlite3_column_bytes(stmt, column)
 			       : 0;
 }
@@ -127,7 +127,7 @@ enum sqlite_row sqlite_row_append(struct buffer *out, const struct sqlite_statem
 		if (i > 0)
 			buffer_append_char(out, ',');
 		buffer_append(out, (struct text){statement->heads.data + column->at, column->size});
-		if (out->size + least_size(statement->stmt, i) > max)
+		if (out->size + least_size(statement->stmt, i, column->json) > max)
 			return ROW_TOO_LARGE;
 		const char *wrong = append_value(out, statement->stmt, i, column->json, limits);
 		if (wrong) {

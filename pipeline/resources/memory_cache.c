@@ -202,8 +202,7 @@ static void purge(struct cache *cache, uint64_t hash, struct text key)
 
 static bool begins_with(const struct cache_entry *entry, struct text prefix)
 {
-	return entry->key_size >= prefix.size &&
-	       (prefix.size == 0 || memcmp(entry->key, prefix.data, prefix.size) == 0);
+	return text_begins_with((struct text){entry->key, entry->key_size}, prefix);
 }
 
 static bool purge_some(struct cache *cache, struct cache_purge *purge)
