@@ -4,10 +4,10 @@
  * configuration holds.
  *
  * The first chunk holds what a small request needs, also while it waits for a source. Each further
- * one has between half and all of the size of those before it together, so that a large request
- * takes few, and one that needs little more than there is does not take twice as much. A block that
- * is larger than the next chunk gets a chunk of just its size. What is charged is what malloc was
- * asked for, a chunk's header included.
+ * one has between half and all of the size of those before it together, up to a bound, so that a
+ * large request takes few, and one that needs little more than there is does not take twice as
+ * much. A block that is larger than the next chunk gets a chunk of just its size. What is charged
+ * is what malloc was asked for, a chunk's header included.
  */
 #include "pipeline/base/arena.h"
 

@@ -1,4 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A host may hold colons, as IPv6 addresses do; what stands behind the last one is the port.
+ */
 #include "pipeline/base/endpoint.h"
 
 #include <string.h>
@@ -13,7 +16,7 @@ bool endpoint_skip(struct text *endpoint, struct text prefix)
 
 bool endpoint_split(struct text endpoint, struct text *ret_host, struct text *ret_port)
 {
-	if (endpoint.size == 0 || !endpoint_skip(&endpoint, TEXT("tcp://")) || endpoint.size == 0)
+	if (!endpoint_skip(&endpoint, TEXT("tcp://")) || endpoint.size == 0)
 		return false;
 	const char *colon = memrchr(endpoint.data, ':', endpoint.size);
 	const char *end = endpoint.data + endpoint.size;

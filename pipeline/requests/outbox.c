@@ -15,9 +15,6 @@
  */
 #define UNREAD_MAX ((size_t)1024 * 1024)
 
-/* Clients that are tried in one go: a turn is short, however many do not read. */
-#define FLUSH_MAX 1024
-
 /* What a reply counts for while it is held; a large one is counted from its making to its sending.
  */
 static size_t cost_of(size_t size)
@@ -163,24 +160,13 @@ void engine_returned(struct engine *engine, uint64_t number, size_t size)
 	}
 }
 
-/* Each once, or as many as are allowed in one go; the rest are the first the next time. */
-static void flush_stuck(struct engine *engine)
-{
-	const struct link *last = engine->stuck.prev;
-	bool all = false;
-	for (size_t i = 0; i < FLUSH_MAX && !all && !list_empty(&engine->stuck); i++) {
-		struct link *link = engine->stuck.next;
-		all = link == last;
-		link_remove(link);
-		list_append(&engine->stuck, link);
-		flush(container_of(link, struct client, stuck), false);
-	}
-}
-
 void engine_flush(struct engine *engine)
 {
 	group_start(engine);
 	engine->batching = false;
 	batch_flush(engine);
-	flush_stuck(engine);
+	for (struct link *link = engine->stuck.next, *next; link != &engine->stuck; link = next) {
+		next = link->next;
+		flush(container_of(link, struct client, stuck), false);
+	}
 }

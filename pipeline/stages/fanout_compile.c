@@ -122,7 +122,7 @@ void fanout_compile(
 		fanout->each = compile_template(compiler, each->values[0].template);
 		fanout->each_name = each->values[0].name;
 		fanout->each_slot = compile_name(compiler, fanout->each_name);
-		random_hash_key(&compiler->context->async->random, &fanout->each_key);
+		random_hash_key(&compiler->context->async->keys, &fanout->each_key);
 	}
 	fanout_hedge_compile(compiler, fanout, option_get(options, "hedge"));
 	for (uint32_t i = 0; i < fanout->source_count; i++)
