@@ -47,6 +47,11 @@ void arena_init(struct arena *arena, struct account *account)
 	*arena = (struct arena){.account = account};
 }
 
+static void poison_blocks(const struct arena_chunk *chunk)
+{
+	poison(chunk + 1, chunk->size - sizeof(*chunk));
+}
+
 static void adopt(struct arena *arena, struct arena_chunk *chunk)
 {
 	if (arena->chunk == NULL)
@@ -63,8 +68,10 @@ static void adopt(struct arena *arena, struct arena_chunk *chunk)
 static struct arena_chunk *chunk_new(size_t size)
 {
 	struct arena_chunk *chunk = malloc(size);
-	if (chunk)
-		chunk->size = size;
+	if (chunk == NULL)
+		return NULL;
+	chunk->size = size;
+	poison_blocks(chunk);
 	return chunk;
 }
 
@@ -127,6 +134,7 @@ void *arena_grow(struct arena *arena, size_t size)
 	}
 	void *block = arena->at;
 	arena->at += rounded;
+	unpoison(block, size);
 	return block;
 }
 
@@ -147,10 +155,16 @@ void *arena_resize(struct arena *arena, void *block, size_t old_size, size_t new
 	if (new_rounded != 0 && new_rounded <= room) {
 		if (last)
 			arena->at = (char *)block + new_rounded;
+		poison(block, old_rounded);
+		unpoison(block, new_size);
 		return block;
 	}
 	void *moved = arena_alloc(arena, new_size);
-	return moved ? memcpy(moved, block, old_size) : NULL;
+	if (moved == NULL)
+		return NULL;
+	memcpy(moved, block, old_size);
+	poison(block, old_rounded);
+	return moved;
 }
 
 struct text arena_copy(struct arena *arena, struct text t)
@@ -217,6 +231,7 @@ void arena_pool_give(struct arena_pool *pool, struct arena *arena)
 		free(first);
 		return;
 	}
+	poison_blocks(first);
 	first->before = pool->spare;
 	pool->spare = first;
 	pool->spares++;

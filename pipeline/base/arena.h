@@ -5,12 +5,14 @@
  *
  * An arena is a chain of chunks from malloc; what it holds is charged to an account, so that a
  * limit can be kept on all arenas together. Nothing in an arena is freed alone. An arena belongs to
- * one thread.
+ * one thread. The address sanitizer knows its blocks: what lies between and behind them, and in a
+ * chunk that nobody has, may not be touched.
  */
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
+#include "pipeline/base/poison.h"
 #include "pipeline/base/text.h"
 
 /* Bytes that are held on somebody's behalf. `max` is only compared by account_full(): charging
@@ -63,6 +65,7 @@ static inline void *arena_alloc(struct arena *arena, size_t size)
 		return arena_grow(arena, size);
 	void *block = arena->at;
 	arena->at += rounded;
+	unpoison(block, size);
 	return block;
 }
 

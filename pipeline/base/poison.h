@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/*
+ * What the address sanitizer is told of memory that is handed out in pieces: it knows of malloc()
+ * alone. In a build without it this is nothing.
+ *
+ * Source: <sanitizer/asan_interface.h>. What is smaller than eight bytes, and does not begin at a
+ * multiple of eight, is not seen exactly; blocks of an arena do.
+ */
+#if defined(__has_feature)
+#if __has_feature(address_sanitizer) && !defined(__SANITIZE_ADDRESS__)
+#define __SANITIZE_ADDRESS__ 1
+#endif
+#endif
+
+#ifdef __SANITIZE_ADDRESS__
+#include <sanitizer/asan_interface.h>
+/* Nobody may touch it, until it is handed out. */
+#define poison(start, size)   __asan_poison_memory_region(start, size)
+#define unpoison(start, size) __asan_unpoison_memory_region(start, size)
+#else
+#define poison(start, size)   ((void)(start), (void)(size))
+#define unpoison(start, size) ((void)(start), (void)(size))
+#endif
