@@ -66,7 +66,7 @@ void engine_free(struct engine *engine)
 void engine_use(struct engine *engine, struct generation *generation)
 {
 	struct generation *before = engine->generation;
-	group_start(engine);
+	assert(engine->grouped == 0);
 	engine->generation = generation;
 	if (before)
 		generation_retire(before);
@@ -165,7 +165,7 @@ static void cut_client(struct client *client)
 
 void engine_cut(struct engine *engine)
 {
-	group_start(engine);
+	assert(engine->grouped == 0);
 	for (struct link *link = engine->clients.next; link != &engine->clients; link = link->next)
 		cut_client(container_of(link, struct client, link));
 }

@@ -90,7 +90,7 @@ void engine_free(struct engine *engine);
 
 /*
  * Requests from now on run in this generation (borrowed until it is over); those that were read
- * before end in theirs, which is retired.
+ * before end in theirs, which is retired. Not within a batch.
  */
 void engine_use(struct engine *engine, struct generation *generation);
 
@@ -150,7 +150,7 @@ void engine_flush(struct engine *engine);
  * goes on in the background ends. */
 void engine_drain(struct engine *engine);
 
-/* What is still in flight is answered UNAVAILABLE now. */
+/* What is still in flight is answered UNAVAILABLE now. Not within a batch. */
 void engine_cut(struct engine *engine);
 
 /* What is still in an outbox is dropped, as undelivered; all clients are let go. The end. */

@@ -212,10 +212,13 @@ static void test_cancelled_between_a_childs_finish_and_the_resume(void **state)
 static void test_in_a_cancelled_scope_a_frame_is_over_at_once(void **state)
 {
 	struct scripted *work = &root->frames[0];
+	async_enter(&async, START + 7);
 	scope_cancel(&root->scope, DRAIN);
 	scripted_work(work, &root->owner.frame, &root->scope);
 	assert_int_equal(frame_start(&work->frame), DONE);
 	assert_int_equal(work->frame.outcome.status, STATUS_CANCELLED);
+	assert_int_equal(work->frame.state, FRAME_ENDED);
+	assert_int_equal(work->frame.ended, START + 7);
 	assert_int_equal(work->starts, 0);
 	assert_int_equal(work->cancels, 0);
 	assert_int_equal(root->scope.count, 0);

@@ -392,6 +392,21 @@ static void test_other_children_are_not_its_own(void **state)
 	finish(0, STATUS_OK);
 }
 
+/* Several gathers of one owner may have their branches side by side. */
+static void test_the_branch_behind_its_last_is_not_its_own(void **state)
+{
+	struct gather before;
+	begin(1);
+	gather_init(&before, &owner.frame, branches, 2, 1);
+	gather_init(&gather, &owner.frame, branches + 2, BRANCHES - 2, 1);
+	scripted_work(&works[2], &owner.frame, gather_scope(&gather, 0, SCOPE_FOREVER));
+	gather_start(&gather, 0, &works[2].frame);
+	assert_false(gather_resume(&before, &works[2].frame));
+	gather_close(&before);
+	assert_int_equal(frame_start(&owner.frame), PENDING);
+	finish(2, STATUS_OK);
+}
+
 static uint32_t told;
 
 static void on_ended(struct gather *of, const struct branch *branch)
@@ -451,6 +466,7 @@ int main(void)
 			TEST(test_in_a_scope_that_is_cancelled_already),
 			TEST(test_closed_by_an_owner_that_was_cut_off),
 			TEST(test_other_children_are_not_its_own),
+			TEST(test_the_branch_behind_its_last_is_not_its_own),
 			TEST(test_each_that_was_asked_is_told_of_when_it_is_over),
 			TEST(test_refused_ones_are_not_waited_for),
 	};

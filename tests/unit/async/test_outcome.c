@@ -3,6 +3,7 @@
 
 #include <setjmp.h>
 #include <stdarg.h>
+#include <wchar.h>
 
 #include <cmocka.h>
 
@@ -88,6 +89,14 @@ static void test_a_long_message_is_cut(void **state)
 {
 	struct outcome outcome = outcome_failed(&arena, STATUS_INTERNAL, TEXT("s"), "%5000d", 1);
 	assert_in_range(outcome.fault->message.size, 100, 1000);
+}
+
+/* In the C locale there is no such character. */
+static void test_a_message_that_can_not_be_formatted(void **state)
+{
+	struct outcome outcome =
+			outcome_failed(&arena, STATUS_INTERNAL, TEXT("s"), "%lc", (wint_t)0x20ac);
+	assert_error(outcome, "{\"error\":\"\",\"stage\":\"s\"}");
 }
 
 static void test_a_timeout(void **state)
@@ -185,6 +194,7 @@ int main(void)
 			TEST(test_a_fault_names_its_stage_and_its_cause),
 			TEST(test_a_formatted_message),
 			TEST(test_a_long_message_is_cut),
+			TEST(test_a_message_that_can_not_be_formatted),
 			TEST(test_a_timeout),
 			TEST(test_every_cause_is_written),
 			TEST(test_a_stage_is_given_to_what_has_none),

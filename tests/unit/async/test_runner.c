@@ -192,6 +192,23 @@ static void test_a_turn_in_memory_that_was_used_before(void **state)
 	assert_true(async_leave(&other) == ASYNC_NEVER);
 }
 
+static void test_one_seed_fixes_all_that_is_drawn(void **state)
+{
+	struct async one, same, another;
+	memset(&one, 1, sizeof(one));
+	memset(&same, 2, sizeof(same));
+	async_init(&one, 1, 7);
+	async_init(&same, 2, 7);
+	async_init(&another, 1, 8);
+	uint64_t drawn = random_next(&one.random);
+	uint64_t key = random_next(&one.keys);
+	assert_int_equal(random_next(&same.random), drawn);
+	assert_int_equal(random_next(&same.keys), key);
+	assert_int_not_equal(random_next(&another.random), drawn);
+	assert_int_not_equal(random_next(&another.keys), key);
+	assert_int_not_equal(drawn, key);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, scripted_tear_down)
@@ -206,6 +223,7 @@ int main(void)
 			TEST(test_a_turn_is_bounded),
 			TEST(test_a_turn_does_not_go_back),
 			TEST(test_deadlines_fire_on_the_way_in),
+			TEST(test_one_seed_fixes_all_that_is_drawn),
 			TEST(test_a_turn_in_memory_that_was_used_before),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

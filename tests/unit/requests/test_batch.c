@@ -61,6 +61,23 @@ static void test_what_can_not_wait_does_not_overtake(void **state)
 	expect(peer, "");
 }
 
+/* Only a reply to one who has others in the batch takes them along, and all with them. */
+static void test_what_can_not_wait_leaves_the_batch_of_others_alone(void **state)
+{
+	struct peer *peer = start();
+	struct peer *other = connect();
+	peer_send(peer, "hit 1 100");
+	harness_flush(&h);
+	expect(peer, "1 OK cache=hit\n0");
+	engine_begin_batch(h.engine);
+	peer_send(other, "hit 2 100");
+	peer_send(peer, "none 3 100");
+	expect(peer, "3 UNIMPLEMENTED\n{\"error\":\"no such pipeline\"}");
+	expect(other, "");
+	harness_flush(&h);
+	expect(other, "2 OK cache=hit\n0");
+}
+
 static void test_what_goes_behind_an_outbox_stays_in_order(void **state)
 {
 	struct peer *peer = start();
@@ -173,6 +190,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 			request_test(test_what_is_answered_at_once_leaves_at_the_end),
 			request_test(test_what_can_not_wait_does_not_overtake),
+			request_test(test_what_can_not_wait_leaves_the_batch_of_others_alone),
 			request_test(test_what_goes_behind_an_outbox_stays_in_order),
 			request_test(test_a_batch_that_is_too_large_leaves_in_parts),
 			request_test(test_who_does_not_read_gets_the_rest_later),

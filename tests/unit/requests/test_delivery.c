@@ -328,6 +328,38 @@ static void test_who_reads_a_little_is_not_gone(void **state)
 	assert_int_equal(counts()->parts, 1);
 }
 
+/* Has a reply of so many bytes taken by one who does not read it. */
+static void leave_unread(struct peer *peer, size_t size)
+{
+	static const char header[] = "1 OK us=0\n";
+	char json[REPLY_LARGE] = {0};
+	memset(json, '1', size - strlen(header));
+	peer_send(peer, "row 1 100");
+	row(0, json);
+	assert_int_equal(strlen(peer_take(peer)), size - strlen(" us=0"));
+}
+
+/* Only large replies are ever told to have been read, so only they count as unread. */
+static void test_small_replies_hold_no_part_back(void **state)
+{
+	static char large[1046000];
+	memset(large, '1', sizeof(large) - 1);
+	struct peer *peer = start();
+	peer->hoards = true;
+	leave_unread(peer, REPLY_LARGE - 1);
+	peer_send(peer, "p s 30000 stream=1");
+	quote(&h.world.north, large);
+	assert_non_null(strstr(peer_take(peer), "s MORE seq=1"));
+	peer_read(peer);
+	peer->hoards = true;
+	leave_unread(peer, REPLY_LARGE);
+	quote(&h.world.south, large);
+	expect(peer, "");
+	peer_read(peer);
+	assert_non_null(strstr(peer_take(peer), "s MORE seq=2"));
+	expect(peer, "s OK parts=2\n{}");
+}
+
 /* A part that is held back comes after what was answered before it, which is not held back. */
 static void test_a_part_waits_behind_the_batch(void **state)
 {
@@ -371,6 +403,7 @@ int main(void)
 			request_test(test_small_parts_wait_for_nothing),
 			request_test(test_who_hoards_is_gone),
 			request_test(test_who_reads_a_little_is_not_gone),
+			request_test(test_small_replies_hold_no_part_back),
 			request_test(test_a_part_waits_behind_the_batch),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -553,6 +553,7 @@ static void test_memory_out_where_a_value_is_replaced(void **state)
 	put_blob(cache, TEXT("a"), shared);
 	allocations_heal();
 	assert_int_equal(cache->stats.passed_by, 1);
+	assert_int_equal(cache->stats.outdated, 1);
 	assert_int_equal(get(cache, TEXT("a"), 0, &(struct blob *){NULL}), CACHE_NONE);
 	assert_int_equal(cache->stats.entries, 1);
 	assert_int_equal(cache->stats.bytes, index_cost() + cost(1, 6));
