@@ -104,5 +104,4 @@ void stream_sample_init(struct stream_sample *sample, struct stream *upstream, u
 	sample->random = random;
 	sample->every = every;
 	sample->seen = 0;
-	sample->picked = 0;
 }

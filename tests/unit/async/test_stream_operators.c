@@ -3,6 +3,7 @@
 
 #include <setjmp.h>
 #include <stdarg.h>
+#include <string.h>
 
 #include <cmocka.h>
 
@@ -133,6 +134,7 @@ static void test_sample_takes_one_of_each_row(void **state)
 {
 	static struct stream_sample sample;
 	int places[6] = {0};
+	memset(&sample, 1, sizeof(sample));
 	stream_sample_init(&sample, &queue.queue.stream, 6, &async.random);
 	play(&sample.stream, 60, STATUS_OK);
 	assert_int_equal(consumer.count, 10);
