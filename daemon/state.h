@@ -34,7 +34,8 @@ struct daemon {
 	struct build *next;    /* what is being loaded; NULL: nothing is */
 	struct build *doors;   /* by which they were bound: the first, whose memory stays for it */
 	uint64_t load_began;
-	const struct resource *waiting_for; /* that it was last said to wait for */
+	const struct resource *waiting_for; /* that it was last said to wait for, */
+	const char *waiting_trouble;	    /* and why */
 	bool reload_wanted;		    /* as soon as it is ready */
 	struct driver_context context;
 	struct engine *engine;

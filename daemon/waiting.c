@@ -19,9 +19,11 @@
 static void tell(struct daemon *daemon, const struct build *build, const struct resource *resource,
 		uint64_t waited)
 {
-	if (daemon->waiting_for == resource || waited < UNTOLD_NS)
+	bool told = daemon->waiting_for == resource && daemon->waiting_trouble == resource->trouble;
+	if (told || waited < UNTOLD_NS)
 		return;
 	daemon->waiting_for = resource;
+	daemon->waiting_trouble = resource->trouble;
 	struct text reason = resource->trouble ? text_of(resource->trouble)
 					       : TEXT("it is not there yet");
 	log_line(&daemon->log, LOG_LEVEL_NOTICE, "waiting", {"name", text_of(resource->name)},

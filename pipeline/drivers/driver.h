@@ -44,7 +44,8 @@ struct resource {
 			been prepared: to be opened again */
 	bool failed; /* it cannot be opened as things are, and so is not opened again: it may yet
 			become ready by itself */
-	const char *trouble; /* why it is not ready, where that is known; else NULL */
+	const char *trouble; /* why it is not ready, or is behind, where that is known; else NULL.
+				Static, and of no meaning while it is there */
 	struct cache *cache;
 	struct database *database;
 	struct source *source;

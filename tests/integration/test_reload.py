@@ -290,6 +290,26 @@ def test_a_database_that_can_not_prepare_what_is_new(stack):
             "waited for as long as `start_timeout` says")
 
 
+def test_a_file_that_is_replaced_while_it_is_waited_for(stack):
+    """The first that takes its place lacks what is asked already, and the second has all."""
+    catalog, daemon = prepared(stack)
+    feed = Feed(stack, daemon, "daemon.")
+    client = Client(stack, daemon)
+    catalog.lock()
+    write(daemon, "start_timeout: 1h\n" + CONFIG + PRICE)
+    daemon.signal(signal.SIGHUP)
+    daemon.log.wait_for('msg="waiting" name=catalog reason="it is locked"')
+    put_in_place(stack, daemon, "ALTER TABLE product RENAME COLUMN name TO title")
+    feed.wait_for("daemon.database_refused")
+    daemon.log.wait_for('msg="waiting" name=catalog reason="its file has just been replaced"')
+    catalog.unlock()
+    equal(client.call("product", {"sku": "s1"}).body, {"name": "product 1"})
+    equal(client.call("price", {"sku": "s1"}).status, "UNIMPLEMENTED")
+    put_in_place(stack, daemon, "UPDATE product SET price = 7")
+    daemon.manager.wait_for("STATUS=serving generation 2", daemon.process)
+    equal(client.call("price", {"sku": "s1"}).body, {"price": 7})
+
+
 def test_one_that_comes_while_another_is_loaded(stack):
     catalog, daemon = prepared(stack)
     feed = Feed(stack, daemon, "daemon.")
@@ -422,7 +442,8 @@ tap.run([
     test_a_catalog_with_another_schema, test_a_schema_that_is_changed_in_place,
     test_a_file_that_only_an_old_generation_has_no_use_for, test_a_required_source_that_does_not_come,
     test_a_source_is_kept_until_what_replaces_it_is_there, test_one_that_replaces_a_source_and_does_not_come,
-    test_a_database_that_can_not_prepare_what_is_new, test_one_that_comes_while_another_is_loaded,
+    test_a_database_that_can_not_prepare_what_is_new, test_a_file_that_is_replaced_while_it_is_waited_for,
+    test_one_that_comes_while_another_is_loaded,
     test_one_that_comes_before_it_is_ready, test_one_that_ends_the_waiting_of_another,
     test_a_stop_while_one_is_loaded, test_nothing_is_lost_under_load, test_nothing_is_lost_while_a_source_changes,
     test_what_nobody_holds_is_closed,

@@ -36,6 +36,11 @@ static bool has_logged(void *user)
 	return ((struct sqlite_fixture *)user)->log_lines > 0;
 }
 
+static bool is_ready(void *user)
+{
+	return ((struct sqlite_fixture *)user)->resource->ready;
+}
+
 /* Until something is said of it. */
 static void wait_for(struct sqlite_fixture *f, const char *words)
 {
@@ -200,6 +205,83 @@ static void test_one_that_is_locked_is_taken_when_it_is_free(void **state)
 	assert_int_equal(sqlite3_close(locker), SQLITE_OK);
 }
 
+/* What only another file can answer, and one that can't do for what is asked already. */
+static void test_one_that_comes_while_a_query_is_added(void **state)
+{
+	struct sqlite_fixture *f = *state;
+	struct query *query = sqlite_fixture_sql(f, PRICE);
+	sqlite_fixture_open(f);
+	replace(f, "CREATE TABLE other(x); INSERT INTO other VALUES (1)");
+	struct query *other = sqlite_fixture_sql(f, "SELECT x FROM other");
+	for (int k = 0; k < 2; k++) {
+		f->resource->driver->open(f->resource, &f->diag);
+		assert_int_equal(f->diag.errors, 0);
+		assert_true(f->resource->ready && f->resource->behind);
+		assert_string_equal(f->resource->trouble, "its file has just been replaced");
+	}
+	sqlite_fixture_expect_row(f, query, NULL, "{\"price\":9.5}");
+	replace(f, NEW_FILE "INSERT INTO product VALUES ('a-1', 2);"
+			    "CREATE TABLE other(x); INSERT INTO other VALUES (3)");
+	sqlite_fixture_open(f);
+	assert_false(f->resource->behind);
+	assert_null(f->resource->trouble);
+	sqlite_fixture_expect_row(f, query, NULL, "{\"price\":2.0}");
+	sqlite_fixture_expect_row(f, other, NULL, "{\"x\":3}");
+}
+
+static bool lasts(struct sqlite_fixture *f)
+{
+	return f->resource->driver->lasts(f->resource);
+}
+
+static void expect_refused(struct sqlite_fixture *f, int log_lines, const char *words)
+{
+	assert_false(lasts(f));
+	assert_int_equal(f->log_lines, log_lines);
+	sqlite_fixture_expect_logged(f, words);
+}
+
+static void test_each_one_that_is_refused_is_told_of_once(void **state)
+{
+	struct sqlite_fixture *f = *state;
+	struct query *query = sqlite_fixture_sql(f, PRICE);
+	sqlite_fixture_open(f);
+	assert_true(lasts(f));
+	replace(f, "CREATE TABLE other(x)");
+	expect_refused(f, 1, "no such table: product");
+	expect_refused(f, 1, "no such table: product");
+	replace(f, "CREATE TABLE product(sku)");
+	expect_refused(f, 2, "no such column: price");
+	expect_refused(f, 2, "no such column: price");
+	sqlite_fixture_expect_row(f, query, NULL, "{\"price\":9.5}");
+	assert_int_equal(f->database->replaced, 0);
+	replace(f, NEW_FILE "INSERT INTO product VALUES ('a-1', 1)");
+	assert_true(lasts(f));
+	assert_int_equal(f->log_lines, 3);
+	sqlite_fixture_expect_logged(f, "a replaced database is used");
+	sqlite_fixture_expect_row(f, query, NULL, "{\"price\":1.0}");
+	assert_int_equal(f->database->replaced, 1);
+}
+
+/* Nothing is open yet: each that is put there is tried, and told of where it will not do either. */
+static void test_others_in_place_of_one_that_was_never_open(void **state)
+{
+	struct sqlite_fixture *f = *state;
+	struct query *query = sqlite_fixture_sql(f, "SELECT cost FROM product");
+	sqlite_fixture_open_fails(f, 1, QUERY_LINE, "no such column: cost");
+	f->resource->failed = true;
+	replace(f, "CREATE TABLE other(x)");
+	wait_for(f, "a replaced database cannot be used either database=catalog");
+	sqlite_fixture_expect_logged(f, "no such table: product");
+	replace(f, NEW_FILE);
+	wait_for(f, "no such column: cost");
+	assert_true(f->resource->failed && !f->resource->ready);
+	replace(f, "CREATE TABLE product(cost); INSERT INTO product VALUES (7)");
+	loop_fixture_run_until(&f->f, is_ready, f);
+	assert_false(f->resource->failed);
+	sqlite_fixture_expect_row(f, query, NULL, "{\"cost\":7}");
+}
+
 static void test_a_path_without_a_directory(void **state)
 {
 	struct sqlite_fixture *f = *state;
@@ -243,6 +325,9 @@ int main(void)
 			sqlite_test(test_another_with_the_same_inode_is_told_of),
 			sqlite_test(test_one_that_is_locked_after_it_was_taken),
 			sqlite_test(test_one_that_is_locked_is_taken_when_it_is_free),
+			sqlite_test(test_one_that_comes_while_a_query_is_added),
+			sqlite_test(test_each_one_that_is_refused_is_told_of_once),
+			sqlite_test(test_others_in_place_of_one_that_was_never_open),
 			sqlite_test(test_a_path_without_a_directory),
 			sqlite_test(test_a_file_beside_it_is_passed_over),
 	};
