@@ -554,14 +554,15 @@ static void test_full_queue(void **state)
 	loop_leave(&f->loop);
 }
 
-#define LARGE ((size_t)64 << 10)
+#define LARGE	 ((size_t)64 << 10)
+#define SENT_MAX ((size_t)16 << 20) /* bytes on their way */
 
-static char *large_body(struct fixture *f)
+static char *large_body(struct fixture *f, size_t size)
 {
-	char *body = arena_alloc(&f->arena, LARGE + 1);
+	char *body = arena_alloc(&f->arena, size + 1);
 	assert_non_null(body);
-	memset(body, '1', LARGE);
-	body[LARGE] = '\0';
+	memset(body, '1', size);
+	body[size] = '\0';
 	return body;
 }
 
@@ -577,7 +578,7 @@ static void test_bytes_on_their_way(void **state)
 	struct scope scope;
 	f->reads = 1;
 	fixture_rise_ready(f);
-	const char *body = large_body(f);
+	const char *body = large_body(f, LARGE);
 	scope_init(&scope, &f->scope, &f->parent, SCOPE_FOREVER, DEADLINE);
 	loop_enter(&f->loop);
 	struct ask *ask;
@@ -586,13 +587,66 @@ static void test_bytes_on_their_way(void **state)
 		assert_true(f->source->stats.asked < 2000);
 	} while (frame_start(&ask->frame) == PENDING);
 	assert_failed(ask, STATUS_UNAVAILABLE, "takes no questions at the moment");
-	assert_in_range(f->account.used, ((size_t)16 << 20) - 2 * LARGE, (size_t)16 << 20);
+	assert_in_range(f->account.used, SENT_MAX - 2 * LARGE, SENT_MAX);
 	scope_cancel(&scope, LOST);
 	scope_close(&scope);
 	loop_leave(&f->loop);
 	assert_true(f->account.used > 0);
 	fixture_fall(f);
 	fixture_run_until(f, is_all_gone);
+}
+
+/* Reads it at the source's end, whatever its size. */
+static void receive_large(struct fixture *f, size_t size)
+{
+	zmq_msg_t message;
+	f->peer_size = (size_t)zmq_recv(f->router, f->peer, sizeof(f->peer), 0);
+	assert_in_range(f->peer_size, 1, sizeof(f->peer));
+	assert_int_equal(zmq_msg_init(&message), 0);
+	assert_true(zmq_msg_recv(&message, f->router, 0) > 0);
+	const char *data = zmq_msg_data(&message);
+	const char *body = memchr(data, '\n', zmq_msg_size(&message));
+	assert_non_null(body++);
+	assert_int_equal(zmq_msg_size(&message) - (size_t)(body - data), size);
+	f->number = strtoull(strchr(data, ' ') + 1, NULL, 10);
+	assert_int_equal(zmq_msg_close(&message), 0);
+}
+
+/*
+ * What is larger than all that may be on its way goes out, where nothing else is, and nothing more
+ * until it is gone. Before it a few that are too small to count hold the source up.
+ */
+static void test_one_over_the_bound(void **state)
+{
+	enum { FEW = 10 };
+	struct fixture *f = *state;
+	const char *body = large_body(f, SENT_MAX);
+	f->reads = 1;
+	fixture_rise_ready(f);
+	for (int i = 0; i < FEW; i++)
+		assert_int_equal(fixture_start(f, fixture_ask(f, &f->scope, "1")), PENDING);
+	assert_int_equal(f->account.used, 0);
+	struct ask *ask = fixture_ask(f, &f->scope, body);
+	assert_int_equal(fixture_start(f, ask), PENDING);
+	assert_true(f->account.used > SENT_MAX);
+	const char *more[] = {"1", body};
+	for (int i = 0; i < 2; i++) {
+		struct ask *other = fixture_ask(f, &f->scope, more[i]);
+		assert_int_equal(fixture_start(f, other), DONE);
+		assert_failed(other, STATUS_UNAVAILABLE, "takes no questions at the moment");
+	}
+	for (int i = 0; i < FEW; i++) {
+		fixture_receive(f);
+		fixture_say(f, "%" PRIu64 " OK us=3\n1", f->number);
+	}
+	receive_large(f, SENT_MAX);
+	fixture_say(f, "%" PRIu64 " OK us=3\n2", f->number);
+	fixture_run_until_ended(f, FEW + 1);
+	assert_text(ask->frame.outcome.value.text, "2");
+	fixture_run_until(f, is_all_gone);
+	assert_int_equal(fixture_start(f, fixture_ask(f, &f->scope, body)), PENDING);
+	receive_large(f, SENT_MAX);
+	assert_int_equal(f->source->stats.refused, 2);
 }
 
 int main(void)
@@ -622,6 +676,7 @@ int main(void)
 			SOURCE_TEST(test_create_without_memory),
 			SOURCE_TEST(test_full_queue),
 			SOURCE_TEST(test_bytes_on_their_way),
+			SOURCE_TEST(test_one_over_the_bound),
 	};
 	return cmocka_run_group_tests_name("zmq source", tests, NULL, NULL);
 }
