@@ -262,16 +262,25 @@ class Client:
     and does not connect again, so no test ever speaks with another one's daemon."""
 
     def __init__(self, stack, daemon, kind=zmq.DEALER, **options):
-        self.socket = stack.enter_context(daemon.context.socket(kind))
+        self.socket = daemon.context.socket(kind)
+        stack.callback(self.close)
         options = {"linger": 0, "rcvtimeo": TIMEOUT * 1000, "sndtimeo": TIMEOUT * 1000, "sndhwm": 0, "rcvhwm": 0,
                    "reconnect_ivl": RECONNECT, **options}
         for name, value in options.items():
             setattr(self.socket, name, value)
         # pyzmq would name it by a descriptor, whose number is used again.
         address = f"inproc://client-{next(NUMBERS)}"
-        self.monitor = stack.enter_context(self.socket.get_monitor_socket(zmq.EVENT_DISCONNECTED, address))
+        self.monitor = self.socket.get_monitor_socket(zmq.EVENT_DISCONNECTED, address)
         self.monitor.rcvtimeo = TIMEOUT * 1000
         self.socket.connect(daemon.endpoint)
+
+    def close(self):
+        """May be called again. libzmq's thread would wait for ever for a monitor that is closed first to hear of the
+        connection's end."""
+        if not self.socket.closed:
+            self.socket.disable_monitor()
+            self.monitor.close()
+            self.socket.close()
 
     def ask(self, target, name, body=None, budget="-", **keys):
         """Sends a request, or a command without arguments; body is what JSON is made of, or the text as it is."""

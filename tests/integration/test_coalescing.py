@@ -131,7 +131,7 @@ def test_the_first_connection_closes(stack):
     asked = names("r", MANY)
     ask_all(client, asked)
     wait_in_flight(feed, MANY + 1)
-    first.socket.close()
+    first.close()
     wait_in_flight(feed, MANY)
     catalog.unlock()
     check_answers(client, asked)

@@ -167,7 +167,7 @@ def test_a_cancel_during_a_drain(stack):
 
 def test_a_client_that_leaves_during_a_drain(stack):
     _, daemon, client, _ = hold(stack, "10m")
-    client.socket.close()
+    client.close()
     equal(daemon.end(), {"read": 1, "answered": 0, "gone": 1, "undelivered": 0})
 
 

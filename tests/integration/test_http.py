@@ -305,7 +305,7 @@ def test_a_cancel_closes_the_connection(stack):
     connection.hear_close()
     client.ask("quote", "closing", APPLE)
     connection, _ = web.hear()
-    client.socket.close()
+    client.close()
     connection.hear_close()
 
 

@@ -419,7 +419,7 @@ def test_a_deadline_and_a_cancel_run_down(stack):
     equal(source.hear()[:2], ("$cancel", name))
     client.ask("quote", "closing", APPLE)
     _, name, _ = source.hear()
-    client.socket.close()
+    client.close()
     equal(source.hear()[:2], ("$cancel", name))
 
 
