@@ -1,16 +1,15 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
 """What sheds load before a fixed limit is reached: controlled delay of a queue, and a limit that is found out."""
-import collections
 import sys
 
 from catalog import Catalog
-from quotes import Quotes
+from scripted import Scripted
 from sluice import Client, Feed, Sluiced, folder
 import tap
 from tap import equal
 
-SLUICED, QUOTES = sys.argv[1:]
+SLUICED = sys.argv[1]
 LIMITS = "deadline: 60s, max_deadline: 60s"
 
 # One query at a time, that takes much longer than the target and the interval on any machine.
@@ -29,9 +28,9 @@ pipelines:
     '"WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 50000) SELECT max(i) AS top FROM n"'))
 
 
-def ask_many(client, pipeline, count, body=None):
+def ask_many(client, pipeline, count):
     for n in range(count):
-        client.ask(pipeline, f"{pipeline}{n}", body, budget=60000)
+        client.ask(pipeline, f"{pipeline}{n}", budget=60000)
 
 
 def lookup(stats, pipeline):
@@ -46,9 +45,17 @@ def over_a_catalog(stack):
     return catalog, Client(stack, daemon), Feed(stack, daemon)
 
 
+def ask_together(catalog, client, feed, pipeline, count):
+    """The first is answered when all others wait behind it."""
+    catalog.lock()
+    ask_many(client, pipeline, count)
+    feed.stats(lambda stats: lookup(stats, pipeline)["waiting"] == count - 1)
+    catalog.unlock()
+
+
 def test_a_queue_that_stands_is_shed(stack):
-    _, client, feed = over_a_catalog(stack)
-    ask_many(client, "shed", 30)
+    catalog, client, feed = over_a_catalog(stack)
+    ask_together(catalog, client, feed, "shed", 30)
     replies = client.hear_many(30)
     # The first has not waited, and the second ends the interval in which somebody had not.
     equal([(reply.id, reply.status) for reply in replies[:2]], [("shed0", "OK"), ("shed1", "OK")])
@@ -66,8 +73,8 @@ def test_a_queue_that_stands_is_shed(stack):
 
 
 def test_without_codel_nobody_is_shed(stack):
-    _, client, feed = over_a_catalog(stack)
-    ask_many(client, "patient", 30)
+    catalog, client, feed = over_a_catalog(stack)
+    ask_together(catalog, client, feed, "patient", 30)
     equal([(reply.id, reply.status) for reply in client.hear_many(30)], [(f"patient{n}", "OK") for n in range(30)])
     counts = lookup(feed.stats(), "patient")
     equal([counts[name] for name in ("shed", "granted", "refused")], [0, 30, 0])
@@ -76,79 +83,74 @@ def test_without_codel_nobody_is_shed(stack):
 def test_a_queue_that_is_not_slow_is_not_shed(stack):
     """Those who wait for a lock as long as it is held are not held against those who come behind it."""
     catalog, client, feed = over_a_catalog(stack)
-    catalog.lock()
-    ask_many(client, "shed", 2)
-    feed.stats(lambda stats: lookup(stats, "shed")["waiting"] == 1)
-    catalog.unlock()
+    ask_together(catalog, client, feed, "shed", 2)
     equal([(reply.id, reply.status) for reply in client.hear_many(2)], [("shed0", "OK"), ("shed1", "OK")])
     equal(lookup(feed.stats(), "shed")["shed"], 0)
 
 
-# Two sources of the same daemon, of which one takes many times as long as the other.
-SOURCES = """
+SOURCE = """
 sources:
-  fast: {{zmq: '{fast}', required: true}}
-  slow: {{zmq: '{slow}', required: true}}
+  north: {{zmq: '{endpoint}', required: true}}
 pipelines:
-  fast: {{steps: [{{fanout: {{to: [fast], wait: any}}}}]}}
-  slow: {{steps: [{{fanout: {{to: [slow], wait: any}}}}]}}
+  quote: {{steps: [{{fanout: {{to: [north], wait: any}}}}]}}
 """
 CROWD = 60  # requests at once, more than any limit that is found out here
-ROUNDS = 2000
+USUAL, LONG = 200000, 800000  # microseconds; the limit comes down from 1.5 times the usual on
 
 
-def over_sources(stack, limits):
-    endpoints = {name: Quotes(stack, QUOTES, "--name", name, "--latency", latency).endpoint
-                 for name, latency in (("fast", "20"), ("slow", "300"))}
-    daemon = Sluiced(stack, SLUICED, f"limits: {{{LIMITS}{limits}}}{SOURCES.format(**endpoints)}")
-    return Client(stack, daemon), Feed(stack, daemon)
+class Crowds:
+    """A daemon whose limits are these, its only source, and those who ask it all at once."""
 
+    def __init__(self, stack, limits):
+        self.source = Scripted(stack)
+        self.daemon = Sluiced(stack, SLUICED, f"limits: {{{LIMITS}{limits}}}"
+                              + SOURCE.format(endpoint=self.source.endpoint), ready=False)
+        self.source.say(f"{self.source.hear_ping()} OK us=0")
+        self.daemon.wait_ready()
+        self.client, self.feed = Client(stack, self.daemon), Feed(stack, self.daemon)
 
-def crowd(client, pipeline):
-    """Asks so many at once; the answers, by status."""
-    ask_many(client, pipeline, CROWD, {"symbol": "AAPL"})
-    by_status = collections.defaultdict(list)
-    for reply in client.hear_many(CROWD):
-        by_status[reply.status].append(reply)
-    return by_status
+    def limit(self):
+        return self.feed.stats(lambda stats: stats["in_flight"] + stats["reaping"] == 0)["in_flight_max"]
 
-
-def until(client, feed, pipeline, holds):
-    """Lets crowds come until that holds of the limit; gives the limit, and what was answered by then."""
-    by_status = collections.defaultdict(list)
-    for _ in range(ROUNDS):
-        for status, replies in crowd(client, pipeline).items():
-            by_status[status] += replies
-        stats = feed.stats(lambda stats: stats["in_flight"] == 0)
-        if holds(stats["in_flight_max"]):
-            return stats["in_flight_max"], by_status
-    raise AssertionError(f"the limit stays at {stats['in_flight_max']}")
+    def come(self, at_least=0):
+        """Nobody is answered before all who are let in have been heard and so many microseconds have passed since, by
+        the daemon's clock. Gives how many were let in; the others were refused."""
+        let_in = min(self.limit(), CROWD)
+        ask_many(self.client, "quote", CROWD)
+        names = [self.source.hear()[1] for _ in range(let_in)]
+        for reply in self.client.hear_many(CROWD - let_in):
+            equal((reply.status, reply.body["error"]), ("RESOURCE_EXHAUSTED", "too many requests in flight"))
+            assert int(reply.keys["retry_ms"]) > 0, reply
+        if at_least:
+            began = self.feed.stats()["t"]
+            self.feed.stats(lambda stats: stats["t"] >= began + at_least)
+        for name in names:
+            self.source.say(f"{name} OK us=0\n1")
+        equal({reply.status for reply in self.client.hear_many(let_in)}, {"OK"})
+        return let_in
 
 
 def test_a_limit_follows_from_how_long_requests_take(stack):
-    client, feed = over_sources(stack, ", adaptive: {min: 8, max: 50}")
-    equal(feed.stats()["in_flight_max"], 8)
-    # While they take as long as usual it grows, though many come that it refuses.
-    high, answers = until(client, feed, "fast", lambda limit: limit >= 20)
-    equal(set(answers), {"OK", "RESOURCE_EXHAUSTED"})
+    crowds = Crowds(stack, ", adaptive: {min: 8, max: 50}")
+    let_in = [crowds.come(USUAL), crowds.come(USUAL)]
+    equal(let_in, [8, 8])
+    # While they take no longer than usual it grows, though many come that it refuses.
+    while crowds.limit() < 20:
+        let_in.append(crowds.come())
+    high = crowds.limit()
     # When they take longer it falls.
-    low, more = until(client, feed, "slow", lambda limit: limit < high * 3 / 4)
-    equal(set(more), {"OK", "RESOURCE_EXHAUSTED"})
-    assert 8 <= low < high <= 50, (low, high)
-    for reply in answers["RESOURCE_EXHAUSTED"] + more["RESOURCE_EXHAUSTED"]:
-        equal(reply.body["error"], "too many requests in flight")
-        assert int(reply.keys["retry_ms"]) > 0, reply
-    stats = feed.stats()
-    assert stats["in_flight_highest"] <= 50 < CROWD, stats
-    equal(stats["ended"]["RESOURCE_EXHAUSTED"],
-          len(answers["RESOURCE_EXHAUSTED"]) + len(more["RESOURCE_EXHAUSTED"]))
+    while crowds.limit() > high * 3 / 4:
+        let_in.append(crowds.come(LONG))
+    assert 8 <= crowds.limit() < high <= 50, (high, let_in)
+    stats = crowds.feed.stats()
+    equal((stats["in_flight_highest"], stats["ended"]),
+          (max(let_in), {"OK": sum(let_in), "RESOURCE_EXHAUSTED": len(let_in) * CROWD - sum(let_in)}))
 
 
 def test_a_limit_that_is_given_stays(stack):
-    client, feed = over_sources(stack, "")
-    for pipeline in ("fast", "slow"):
-        equal({status: len(replies) for status, replies in crowd(client, pipeline).items()}, {"OK": CROWD})
-    stats = feed.stats()
+    crowds = Crowds(stack, "")
+    equal([crowds.come(at_least) for at_least in (0, USUAL, LONG)], [CROWD] * 3)
+    stats = crowds.feed.stats()
     equal((stats["in_flight_max"], stats["in_flight_highest"]), (10000, CROWD))
 
 
