@@ -219,7 +219,7 @@ static void try(void *user)
 	struct diag diag;
 	arena_init(&arena, NULL);
 	diag_init(&diag, &arena);
-	resources_open(&build->resources, &diag);
+	resources_open(build, &diag);
 	if (diag.errors == 0 && loading)
 		waiting = waiting_look(daemon, build, &diag);
 	if (diag.errors > 0)

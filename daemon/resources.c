@@ -94,14 +94,6 @@ static void watch_source(struct source *source, const struct option_map *map,
 	source->breaker_user = (void *)context;
 }
 
-/* The file is the same, but its lines may have moved. */
-static void say_place(struct resource *resource, const struct option_value *value)
-{
-	struct place place = option_get(value->map, value->variant->name)->place;
-	resource->place.line = place.line;
-	resource->place.column = place.column;
-}
-
 static struct holding *make(struct build *build, const struct build *before,
 		const struct driver *driver, const struct option_value *value)
 {
@@ -131,9 +123,7 @@ static void create(struct build *build, const struct build *before, const struct
 			continue;
 		const struct driver *driver = driver_find(value->variant->name);
 		struct holding *holding = shared(build, before, driver, value);
-		if (holding)
-			say_place(holding->resource, value);
-		else
+		if (!holding)
 			holding = make(build, before, driver, value);
 		if (!holding)
 			continue;
@@ -175,19 +165,33 @@ struct resource *resources_find(
 	return NULL;
 }
 
-static void open_one(struct resource *resource, struct diag *diag)
+/*
+ * Where it stands by what those say that open it: what else holds it may have been written before
+ * its lines moved, or be refused yet. The file is the same.
+ */
+static void say_place(struct resource *resource, const struct config *config)
+{
+	const struct option_map *map = written(config, resource->driver->kind);
+	const struct option_value *value = option_find(map, text_of(resource->name));
+	struct place place = option_get(value->map, value->variant->name)->place;
+	resource->place.line = place.line;
+	resource->place.column = place.column;
+}
+
+static void open_one(struct resource *resource, const struct config *config, struct diag *diag)
 {
 	size_t errors = diag->errors;
+	say_place(resource, config);
 	if (!resource->driver->open || resource->failed || (resource->ready && !resource->behind))
 		return;
 	resource->driver->open(resource, diag);
 	resource->failed = !resource->ready && diag->errors > errors;
 }
 
-void resources_open(struct resources *resources, struct diag *diag)
+void resources_open(struct build *build, struct diag *diag)
 {
-	for (size_t i = 0; i < resources->count; i++)
-		open_one(resources->all[i]->resource, diag);
+	for (size_t i = 0; i < build->resources.count; i++)
+		open_one(build->resources.all[i]->resource, &build->config, diag);
 }
 
 bool resources_to_open(const struct resources *resources)

@@ -38,8 +38,9 @@ void resources_create(struct build *build, const struct build *before);
 struct resource *resources_find(
 		const struct resources *resources, const char *kind, struct text name);
 
-/* Opens what is not ready; what can't be as things are is an error in diag, once. */
-void resources_open(struct resources *resources, struct diag *diag);
+/* Opens what is not ready; what can't be as things are is an error in diag, once, at its place in
+ * this build's configuration. */
+void resources_open(struct build *build, struct diag *diag);
 
 /* Whether there is a database to be opened again: it isn't ready, and nothing is wrong with it. */
 bool resources_to_open(const struct resources *resources);

@@ -288,6 +288,12 @@ def test_a_database_that_can_not_prepare_what_is_new(stack):
     refused(daemon, "start_timeout: 300ms\n" + CONFIG + PRICE,
             'sluice.yaml:6:21: "catalog" goes on, but its new queries could not be prepared (it is locked): it was '
             "waited for as long as `start_timeout` says")
+    # Its place is that of those who would ask it, and of nobody who was refused before.
+    refused(daemon, "\n" * 7 + CONFIG + PRICE.replace("takes", "tkaes"),
+            'sluice.yaml:26:5: unknown key "tkaes"; did you mean "takes"?')
+    refused(daemon, "\n\nstart_timeout: 300ms\n" + CONFIG + PRICE,
+            'sluice.yaml:8:21: "catalog" goes on, but its new queries could not be prepared (it is locked): it was '
+            "waited for as long as `start_timeout` says")
 
 
 def test_a_file_that_is_replaced_while_it_is_waited_for(stack):
