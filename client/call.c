@@ -57,14 +57,26 @@ static bool wait_message(const struct connection *connection, uint64_t until_ms,
 	return items[0].revents & ZMQ_POLLIN;
 }
 
-/* False: it can't be read, or memory is out. */
+/* Of what has no end no more is read than a daemon could be told to take. False: it has said what
+ * is wrong. */
 static bool read_stdin(struct buffer *body)
 {
 	char part[65536];
 	size_t size;
-	while ((size = fread(part, 1, sizeof(part), stdin)) > 0)
+	while (!body->failed && body->size <= WIRE_BODY_MAX &&
+			(size = fread(part, 1, sizeof(part), stdin)) > 0)
 		buffer_append(body, (struct text){part, size});
-	return !ferror(stdin) && !body->failed;
+	if (body->size > WIRE_BODY_MAX)
+		(void)fprintf(stderr,
+				"sluicectl: the body on stdin is over %zu bytes, more than "
+				"limits.message can be\n",
+				WIRE_BODY_MAX);
+	else if (ferror(stdin) || body->failed)
+		(void)fprintf(stderr, "sluicectl: cannot read the body from stdin: %s\n",
+				strerror(body->failed ? ENOMEM : errno));
+	else
+		return true;
+	return false;
 }
 
 static bool write_request(const struct settings *settings, struct text body, struct buffer *message)
@@ -76,7 +88,8 @@ static bool write_request(const struct settings *settings, struct text body, str
 		(void)snprintf(made_up, sizeof(made_up), "sluicectl-%ld", (long)getpid());
 		id = text_of(made_up);
 	}
-	const struct wire_request_keys keys = {.stream = settings->stream};
+	const struct wire_request_keys keys = {
+			.stream = settings->stream, .fresh = settings->fresh};
 	char *end = wire_write_request(
 			header, settings->target, id, settings->budget_ms, &keys, body.size > 0);
 	buffer_append(message, (struct text){header, (size_t)(end - header)});
@@ -246,9 +259,6 @@ enum result call_run(const struct settings *settings, void *context)
 	enum result result = RESULT_USAGE;
 	if (read_stdin(&body))
 		result = call(settings, context, buffer_text(&body));
-	else
-		(void)fprintf(stderr, "sluicectl: cannot read the body from stdin: %s\n",
-				strerror(body.failed ? ENOMEM : errno));
 	buffer_deinit(&body);
 	return result;
 }

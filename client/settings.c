@@ -26,6 +26,7 @@ static const char help[] =
 		"  --budget MS           how long the answer may take (the pipeline decides)\n"
 		"  --id ID               the request's id\n"
 		"call:\n"
+		"  --fresh               has the answer made anew, and no cache read\n"
 		"  --stream              prints the parts of the answer as they come\n"
 		"  --raw                 prints the answer's body as it came\n"
 		"watch:\n"
@@ -38,12 +39,13 @@ static const char help[] =
 		"Ends with 0 if the answer is OK, 1 if it has another status, 2 if the command\n"
 		"line is wrong, 3 if no answer, or fewer events than --count says, came in time.\n";
 
-enum { ENDPOINT, BUDGET, ID, STREAM, RAW, TELEMETRY, COUNT, FOR, HELP, VERSION };
+enum { ENDPOINT, BUDGET, ID, FRESH, STREAM, RAW, TELEMETRY, COUNT, FOR, HELP, VERSION };
 
 static const struct option options[] = {
 		{"endpoint", required_argument, NULL, ENDPOINT},
 		{"budget", required_argument, NULL, BUDGET},
 		{"id", required_argument, NULL, ID},
+		{"fresh", no_argument, NULL, FRESH},
 		{"stream", no_argument, NULL, STREAM},
 		{"raw", no_argument, NULL, RAW},
 		{"telemetry", required_argument, NULL, TELEMETRY},
@@ -59,8 +61,8 @@ static const struct {
 	const char *name;
 	unsigned options;
 } commands[] = {
-		[COMMAND_CALL] = {"call", 1U << ENDPOINT | 1U << BUDGET | 1U << ID | 1U << STREAM |
-							  1U << RAW},
+		[COMMAND_CALL] = {"call", 1U << ENDPOINT | 1U << BUDGET | 1U << ID | 1U << FRESH |
+							  1U << STREAM | 1U << RAW},
 		[COMMAND_PING] = {"ping", 1U << ENDPOINT | 1U << BUDGET | 1U << ID},
 		[COMMAND_WATCH] = {"watch", 1U << TELEMETRY | 1U << COUNT | 1U << FOR},
 };
@@ -104,6 +106,9 @@ static bool read_option(struct settings *settings, int option, const char *argum
 		return read_number("count", argument, 1, UINT32_MAX, &settings->count);
 	case FOR:
 		return read_number("for", argument, 1, SECONDS_MAX, &settings->seconds);
+	case FRESH:
+		settings->fresh = true;
+		return true;
 	case STREAM:
 		settings->stream = true;
 		return true;

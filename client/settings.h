@@ -28,6 +28,7 @@ struct settings {
 	struct text id;	    /* absent: one is made up */
 	uint64_t budget_ms; /* WIRE_BUDGET_NONE: none */
 	bool stream;	    /* parts are to come as they are ready */
+	bool fresh;	    /* caches are not to be read */
 	bool raw;
 	char **topics;
 	int topic_count;

@@ -13,6 +13,7 @@
 #include "pipeline/drivers/driver.h"
 #include "pipeline/requests/record_feed.h"
 #include "pipeline/stages/pipeline.h"
+#include "pipeline/wire/wire.h"
 
 static const struct option telemetry_options[] = {
 		{.key = "publish",
@@ -72,7 +73,7 @@ static const struct option limits_options[] = {
 				.kind = OPTION_SIZE,
 				.fallback = "1MiB",
 				.min = 64,
-				.max = 1 << 30,
+				.max = WIRE_BODY_MAX,
 				.help = "bytes of a body"},
 		{.key = "bytes",
 				.kind = OPTION_SIZE,

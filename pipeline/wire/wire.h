@@ -17,7 +17,8 @@
 #include "pipeline/base/text.h"
 #include "pipeline/wire/status.h"
 
-#define WIRE_HEADER_MAX		 512 /* bytes before the LF */
+#define WIRE_HEADER_MAX		 512		   /* bytes before the LF */
+#define WIRE_BODY_MAX		 ((size_t)1 << 30) /* that limits.message may be */
 #define WIRE_TARGET_MAX		 64
 #define WIRE_ID_MAX		 64
 #define WIRE_KEY_MAX		 32

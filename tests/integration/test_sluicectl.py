@@ -74,6 +74,21 @@ def test_a_body_on_stdin(stack):
     equal((done.returncode, done.stderr), (2, "sluicectl: cannot read the body from stdin: Is a directory\n"))
 
 
+def test_a_body_on_stdin_without_an_end(stack):
+    if not os.environ.get("SLUICE_SLOW"):
+        return  # it takes two gigabytes
+    done = run("call", "product", "-", stdin=stack.enter_context(open("/dev/zero", "rb")))
+    equal((done.returncode, done.stderr),
+          (2, "sluicectl: the body on stdin is over 1073741824 bytes, more than limits.message can be\n"))
+
+
+def test_a_fresh_answer(stack):
+    request, *_ = exchange(stack, b"7 OK us=12 cache=miss", "call", "product", "{}", "--id", "7", "--fresh")
+    equal(request, b"product 7 - fresh=1\n{}")
+    request, *_ = exchange(stack, b"7 OK us=12", "call", "product", "--fresh", "--id", "7", "--stream")
+    equal(request, b"product 7 - stream=1 fresh=1")
+
+
 def test_what_is_printed(stack):
     body = '{"a":[1,{"b":"x, {\\"y\\": 2}"}], "c":{},"d":[ ],"e":null}'
     pretty = '{\n  "a": [\n    1,\n    {\n      "b": "x, {\\"y\\": 2}"\n    }\n  ],\n  "c": {},\n  "d": [],\n  "e": null\n}'
@@ -231,8 +246,9 @@ def test_usage(stack):
 
 
 tap.run([
-    test_what_is_sent, test_a_body_on_stdin, test_what_is_printed, test_parts_are_printed_as_they_come,
-    test_parts_without_an_end, test_other_statuses, test_a_source_speaks_the_same_wire, test_no_answer,
+    test_what_is_sent, test_a_body_on_stdin, test_a_body_on_stdin_without_an_end, test_a_fresh_answer,
+    test_what_is_printed, test_parts_are_printed_as_they_come, test_parts_without_an_end, test_other_statuses,
+    test_a_source_speaks_the_same_wire, test_no_answer,
     test_a_connection_that_is_cut, test_nobody_listens, test_watch_prints_each_event_at_once, test_watch_ends_with_a_signal,
     test_watch_ends_with_its_time, test_watch_says_that_nobody_listens, test_usage,
 ])
