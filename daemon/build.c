@@ -119,6 +119,8 @@ bool build_compile(struct build *build, struct async *async, struct engine *engi
 			&async->random, &build->arena, &build->diag);
 	if (build->feeds && build->generation.pipelines)
 		record_feeds_attach(build->feeds, build->generation.pipelines);
+	if (build->diag.errors == 0)
+		resources_check_used(build);
 	return build->diag.errors == 0;
 }
 

@@ -144,7 +144,8 @@ void resources_create(struct build *build, const struct build *before)
 		       size_of(config->sources);
 	build->resources.count = 0;
 	build->resources.all = arena_alloc(&build->arena, count * sizeof(struct holding *));
-	if (!build->resources.all) {
+	build->resources.used = arena_zalloc(&build->arena, count * sizeof(bool));
+	if (!build->resources.all || !build->resources.used) {
 		diag_error(&build->diag, config->listen_place, "out of memory");
 		return;
 	}
@@ -159,10 +160,31 @@ struct resource *resources_find(
 	for (size_t i = 0; i < resources->count; i++) {
 		struct resource *resource = resources->all[i]->resource;
 		if (strcmp(kind_name(resource->driver->kind), kind) == 0 &&
-				text_equal(text_of(resource->name), name))
+				text_equal(text_of(resource->name), name)) {
+			resources->used[i] = true;
 			return resource;
+		}
 	}
 	return NULL;
+}
+
+/* As it stands in this configuration. */
+static const struct option_value *said_of(
+		const struct config *config, const struct resource *resource)
+{
+	return option_find(written(config, resource->driver->kind), text_of(resource->name));
+}
+
+void resources_check_used(struct build *build)
+{
+	for (size_t i = 0; i < build->resources.count; i++) {
+		const struct resource *resource = build->resources.all[i]->resource;
+		if (!build->resources.used[i])
+			diag_warning(&build->diag, said_of(&build->config, resource)->place,
+					"no pipeline uses the %s \"%s\": take it out, or name it "
+					"in a stage",
+					kind_name(resource->driver->kind), resource->name);
+	}
 }
 
 /*
@@ -171,8 +193,7 @@ struct resource *resources_find(
  */
 static void say_place(struct resource *resource, const struct config *config)
 {
-	const struct option_map *map = written(config, resource->driver->kind);
-	const struct option_value *value = option_find(map, text_of(resource->name));
+	const struct option_value *value = said_of(config, resource);
 	struct place place = option_get(value->map, value->variant->name)->place;
 	resource->place.line = place.line;
 	resource->place.column = place.column;
@@ -238,8 +259,7 @@ void resources_take(struct build *build)
 		build->resources.all[i]->before = NULL;
 		if (!driver->adapt)
 			continue;
-		const struct option_map *map = written(&build->config, driver->kind);
-		driver->adapt(resource, option_find(map, text_of(resource->name))->map);
+		driver->adapt(resource, said_of(&build->config, resource)->map);
 	}
 }
 

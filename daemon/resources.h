@@ -25,6 +25,7 @@ struct holding {
 
 struct resources {
 	struct holding **all; /* in the file's order: databases, caches, sources */
+	bool *used;	      /* each: whether a pipeline asked for it */
 	size_t count;
 };
 
@@ -34,9 +35,12 @@ struct resources {
  */
 void resources_create(struct build *build, const struct build *before);
 
-/* By kind ("database", "cache", "source") and name; NULL: there is none. */
+/* For a pipeline, by kind ("database", "cache", "source") and name; NULL: there is none. */
 struct resource *resources_find(
 		const struct resources *resources, const char *kind, struct text name);
+
+/* Warns of those that no pipeline of a build has asked for. */
+void resources_check_used(struct build *build);
 
 /* Opens what is not ready; what can't be as things are is an error in diag, once, at its place in
  * this build's configuration. */

@@ -269,6 +269,16 @@ struct template_map compile_templates(struct compiler *compiler, const struct op
 	return compiled;
 }
 
+void compile_check_timeout(const struct compiler *compiler, const struct option_value *timeout)
+{
+	uint64_t deadline = compiler->pipeline->deadline;
+	if (deadline > 0 && timeout->number > deadline)
+		diag_warning(compiler->diag, timeout->place,
+				"\"%.*s\" is longer than the \"deadline\" of its pipeline, "
+				"which comes first: shorten it, or raise that",
+				TEXT_ARG(timeout->name));
+}
+
 void compile_check_layout(
 		struct compiler *compiler, const struct layout *layout, struct place place)
 {

@@ -121,6 +121,9 @@ int32_t compile_find(const struct compiler *compiler, struct text name);
 struct name *compile_names(const struct compiler *compiler);
 void compile_forget(struct compiler *compiler, struct name *names);
 
+/* Warns of a stage's timeout that is never reached, because its pipeline's deadline is. */
+void compile_check_timeout(const struct compiler *compiler, const struct option_value *timeout);
+
 /* Complains of an activation that is too large. */
 void compile_check_layout(
 		struct compiler *compiler, const struct layout *layout, struct place place);

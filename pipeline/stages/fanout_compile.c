@@ -103,6 +103,7 @@ void fanout_compile(
 	}
 	fanout->source_count = (uint32_t)to->count;
 	fanout->timeout = option_number(options, "timeout");
+	compile_check_timeout(compiler, option_get(options, "timeout"));
 	fanout->partial = option_get(options, "on_error")->choice == ON_ERROR_PARTIAL;
 	fanout->each_max = (uint32_t)option_number(options, "max");
 	fanout->ahead = (uint32_t)option_number(options, "ahead");

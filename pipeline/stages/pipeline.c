@@ -39,6 +39,14 @@ static void name_fields(struct compiler *compiler, const struct pipeline *pipeli
 		(void)compile_name(compiler, pipeline->types[i].name);
 }
 
+static void check_deadline(const struct compiler *compiler, const struct option_value *deadline)
+{
+	if (deadline->number > compiler->context->max_deadline)
+		diag_warning(compiler->diag, deadline->place,
+				"\"deadline\" is longer than \"max_deadline\" in \"limits\", "
+				"which comes first: shorten it, or raise that");
+}
+
 static void compile(struct compiler *outer, struct pipeline *pipeline)
 {
 	struct level level = {.pipeline = pipeline};
@@ -48,6 +56,7 @@ static void compile(struct compiler *outer, struct pipeline *pipeline)
 	compiler.path = pipeline->name;
 	compiler.depth = 0;
 	pipeline->state = PIPELINE_COMPILING;
+	check_deadline(&compiler, option_get(pipeline->options, "deadline"));
 	name_fields(&compiler, pipeline);
 	const struct option_value *reply = option_get(pipeline->options, "reply");
 	pipeline->steps = compile_steps(&compiler, option_get(pipeline->options, "steps"),

@@ -49,6 +49,7 @@ static void timeout_compile(
 {
 	struct timeout *timeout = container_of(stage, struct timeout, stage);
 	timeout->after = option_number(options, "after");
+	compile_check_timeout(compiler, option_get(options, "after"));
 	timeout->steps = compile_steps(compiler, option_get(options, "steps"), NULL);
 }
 

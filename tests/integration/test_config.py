@@ -172,6 +172,44 @@ def test_all_that_is_wrong_is_said_at_once(stack):
         equal(all_errors(stack, ALL_WRONG, *arguments), ALL_ERRORS)
 
 
+WARNED = LISTEN + """\
+limits: {max_deadline: 2s}
+databases: {d: {sqlite: catalog.db}, e: {sqlite: other.db}}
+caches: {c: {memory: 1MiB}}
+sources:
+  s: {zmq: "ipc://s"}
+  t: {zmq: "ipc://t"}
+pipelines:
+  long:
+    deadline: 3s
+    steps: [{timeout: {after: 4s, steps: [{lookup: {in: d, query: SELECT 1}}]}}]
+  short:
+    deadline: 2s
+    steps: [{fanout: {to: [s], timeout: 2001ms}}]
+"""
+TOO_LONG = 'is longer than the "deadline" of its pipeline, which comes first: shorten it, or raise that'
+WARNINGS = [
+    '3:38: warning: no pipeline uses the database "e": take it out, or name it in a stage',
+    '4:10: warning: no pipeline uses the cache "c": take it out, or name it in a stage',
+    '7:3: warning: no pipeline uses the source "t": take it out, or name it in a stage',
+    '10:15: warning: "deadline" is longer than "max_deadline" in "limits", which comes first: shorten it, or raise that',
+    f'11:31: warning: "after" {TOO_LONG}',
+    f'14:41: warning: "timeout" {TOO_LONG}',
+]
+
+
+def test_what_is_right_and_hardly_meant(stack):
+    directory = folder(stack)
+    (directory / "sluice.yaml").write_text(WARNED)
+    done = run(SLUICED, "--check", "--config", "sluice.yaml", cwd=directory)
+    equal((done.returncode, done.stdout), (0, "sluice.yaml is right; pipelines: 2, resources: 5\n"))
+    equal([line.removeprefix("sluice.yaml:") for line in done.stderr], WARNINGS)
+    # What is wrong may be why something seems not to be used.
+    equal(check(stack, WARNED.replace("in: d", "in: f")),
+          ('10:15: warning: "deadline" is longer than "max_deadline" in "limits", which comes first: shorten it, or '
+           "raise that", 1))
+
+
 def test_what_is_not_known_is_not_missing(stack):
     for text, errors in [
             (LISTEN + "databases: 3\n" + PIPELINE, ['2:12: "databases": expected a map of names, not "3"']),
@@ -239,7 +277,8 @@ def test_two_doors_at_one_address(stack):
 # An @ stands where the duration does.
 DURATIONS = [
     *[LISTEN + f"limits: {{{name}: @}}\n" + DATABASE + PIPELINE for name in ("deadline", "max_deadline", "client_stall")],
-    LISTEN + DATABASE + "pipelines:\n  p:\n    deadline: @\n    steps: [{lookup: {in: d, query: SELECT 1}}]\n",
+    LISTEN + "limits: {max_deadline: 8760h}\n" + DATABASE
+    + "pipelines:\n  p:\n    deadline: @\n    steps: [{lookup: {in: d, query: SELECT 1}}]\n",
     LISTEN + DATABASE + "pipelines: {p: {steps: [{timeout: {after: @, steps: [{lookup: {in: d, query: SELECT 1}}]}}]}}\n",
     LISTEN + "sources: {s: {zmq: 'ipc://s'}}\npipelines: {p: {steps: [{fanout: {to: s, timeout: @}}]}}\n",
 ]
@@ -298,7 +337,7 @@ def test_command_lines(stack):
 tap.run([
     test_right, test_right_and_nowhere_to_say_it, test_what_is_no_configuration, test_what_cannot_be_read,
     test_yaml_that_is_refused, test_wrong_keys_and_values, test_all_that_is_wrong_is_said_at_once,
-    test_what_is_not_known_is_not_missing, test_what_is_not_in_this_version, test_doors_that_others_can_reach,
-    test_addresses_of_doors, test_two_doors_at_one_address, test_durations_over_a_year, test_circles, test_nesting,
-    test_command_lines,
+    test_what_is_right_and_hardly_meant, test_what_is_not_known_is_not_missing, test_what_is_not_in_this_version,
+    test_doors_that_others_can_reach, test_addresses_of_doors, test_two_doors_at_one_address,
+    test_durations_over_a_year, test_circles, test_nesting, test_command_lines,
 ])

@@ -70,6 +70,12 @@ static void taken(const struct written *written)
 		NULL, NULL                                                                         \
 	}
 
+#define WITHIN(deadline) "    deadline: " deadline "\n"
+#define TIMEOUT_TOO_LONG(key)                                                                      \
+	"warning: \"" key                                                                          \
+	"\" is longer than the \"deadline\" of its pipeline, which comes first: "                  \
+	"shorten it, or raise that\n"
+
 #define P	   "pipelines:\n  p:\n    steps:\n"
 #define TAKES_P	   "pipelines:\n  p:\n    takes: {sku: string}\n    steps:\n"
 #define LOOK(sql)  "lookup: {in: catalog, query: " sql "}"
@@ -354,6 +360,24 @@ static void test_resources(void **state)
 			{P "    - lookup: {in: catalog, query: SELECT 1, concurrency: 4}\n", ""},
 			{P "    - fanout: {to: [north, south], wait: 2, body: {}}\n", ""},
 			{P "    - fanout: {to: [north, south], wait: any, hedge: p95}\n", ""},
+			{P "    - timeout: {after: @11ms, steps: [" UNUSED_SQL
+			   "]}\n" WITHIN("10ms"),
+					TIMEOUT_TOO_LONG("after")},
+			{P "    - timeout: {after: 10ms, steps: [" UNUSED_SQL "]}\n" WITHIN("10ms"),
+					""},
+			{P "    - timeout: {after: 1h, steps: [" UNUSED_SQL "]}\n", ""},
+			{P "    - fanout: {to: [north, south], timeout: @11ms}\n" WITHIN("10ms"),
+					TIMEOUT_TOO_LONG("timeout")},
+			{P CACHE("x", "fanout: {to: north, timeout: @11ms, body: {}}")
+							WITHIN("10ms"),
+					TIMEOUT_TOO_LONG("timeout")},
+			{P "    - fanout: {to: [north, south], timeout: 10ms}\n" WITHIN("10ms"),
+					""},
+			{P "    - fanout: {to: [north, south]}\n    deadline: @30001ms\n",
+					"warning: \"deadline\" is longer than \"max_deadline\" in "
+					"\"limits\", which comes first: shorten it, or raise "
+					"that\n"},
+			{P "    - fanout: {to: [north, south]}\n" WITHIN("30s"), ""},
 			END,
 	};
 	refused(bad);
