@@ -20,19 +20,27 @@ static void check_bounds(struct walk *walk, const struct option *option,
 		walk_bounds(walk, option, value, number);
 }
 
+/* Which of an option's choices it is, or -1: then names has them. */
+static int find_choice(struct walk *walk, const struct option *option, const struct node *node,
+		struct names *names)
+{
+	names_init(names, node->text, walk->arena);
+	for (int i = 0; option->choices && option->choices[i]; i++) {
+		if (text_equal(text_of(option->choices[i]), node->text))
+			return i;
+		names_add(names, option->choices[i]);
+	}
+	return -1;
+}
+
 /* A duration, or one of the words that may stand in its place. */
 static void walk_duration(struct walk *walk, const struct option *option, const struct node *node,
 		struct option_value *value)
 {
 	struct names names;
-	names_init(&names, node->text, walk->arena);
-	for (int i = 0; option->choices && option->choices[i]; i++) {
-		value->choice = i;
-		if (text_equal(text_of(option->choices[i]), node->text))
-			return;
-		names_add(&names, option->choices[i]);
-	}
-	value->choice = -1;
+	value->choice = find_choice(walk, option, node, &names);
+	if (value->choice >= 0)
+		return;
 	const char *expected = scalar_duration(node->text, &value->number);
 	if (!expected) {
 		check_bounds(walk, option, value, value->number);
@@ -52,15 +60,9 @@ static void walk_choice(struct walk *walk, const struct option *option, const st
 		struct option_value *value)
 {
 	struct names names;
-	names_init(&names, node->text, walk->arena);
-	for (int i = 0; option->choices[i]; i++) {
-		if (text_equal(text_of(option->choices[i]), node->text)) {
-			value->choice = i;
-			return;
-		}
-		names_add(&names, option->choices[i]);
-	}
-	value->choice = -1;
+	value->choice = find_choice(walk, option, node, &names);
+	if (value->choice >= 0)
+		return;
 	if (option->numeric && !scalar_number(node->text, &value->number)) {
 		check_bounds(walk, option, value, value->number);
 		return;
