@@ -165,12 +165,6 @@ void pipelines_drain(const struct pipelines *pipelines)
 	}
 }
 
-void pipelines_close(struct pipelines *pipelines, enum reason reason)
-{
-	scope_cancel(&pipelines->scope, reason);
-	scope_close(&pipelines->scope);
-}
-
 void pipelines_cancel(struct pipelines *pipelines, enum reason reason)
 {
 	scope_cancel(&pipelines->scope, reason);

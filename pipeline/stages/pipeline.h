@@ -79,7 +79,7 @@ extern const struct option pipeline_options[];
 
 /*
  * Compiles all, into the context's arena. NULL when there is any error. on_idle: of the scope of
- * their flights, when pipelines_close() was called and the last has ended.
+ * their flights, when they were retired and the last has ended.
  */
 struct pipelines *pipelines_compile(const struct option_map *map,
 		const struct stages_context *context, scope_idle_fn on_idle);
@@ -87,13 +87,10 @@ struct pipelines *pipelines_compile(const struct option_map *map,
 /* Cancels the flights that nobody waits for, for DRAIN, and starts no more of them. Idempotent. */
 void pipelines_drain(const struct pipelines *pipelines);
 
-/* Cancels all flights, for good. on_idle comes when their work has ended. */
-void pipelines_close(struct pipelines *pipelines, enum reason reason);
-
 /* Cancels all flights, and starts no more of them; nothing is over by that. Idempotent. */
 void pipelines_cancel(struct pipelines *pipelines, enum reason reason);
 
-/* Nobody will start another flight: on_idle comes when the last has ended by itself. */
+/* Nobody will start another flight: on_idle comes when the last has ended. Once. */
 void pipelines_retire(struct pipelines *pipelines);
 
 /* Goes on with the counts of pipelines of the same names. */

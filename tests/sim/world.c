@@ -389,7 +389,8 @@ static bool close_pipelines(struct world *world)
 {
 	if (!world->loaded)
 		return true;
-	pipelines_close(world->loaded->generation.pipelines, DRAIN);
+	pipelines_cancel(world->loaded->generation.pipelines, DRAIN);
+	pipelines_retire(world->loaded->generation.pipelines);
 	end_all(world);
 	if (!world->loaded->idle)
 		return false;

@@ -246,7 +246,8 @@ static int tear_down(void **state)
 {
 	struct test *test = *state;
 	client_gone(test->client);
-	pipelines_close(test->pipelines, DRAIN);
+	pipelines_cancel(test->pipelines, DRAIN);
+	pipelines_retire(test->pipelines);
 	runner_drain(&test->async.runner, SIZE_MAX);
 	assert_true(engine_idle(test->engine));
 	record_feeds_close(test->feeds);

@@ -310,7 +310,8 @@ static void test_closing_the_pipelines_ends_all_flights(void **state)
 {
 	load_with("", "");
 	struct trial *trial = start("p", BODY, 1000);
-	pipelines_close(world.pipelines, DRAIN);
+	pipelines_cancel(world.pipelines, DRAIN);
+	pipelines_retire(world.pipelines);
 	expect(trial, "UNAVAILABLE cache=miss {\"error\":\"unavailable\"" AT_CACHE "}");
 	assert_int_equal(world.catalog.cancelled, 1);
 }
