@@ -299,19 +299,18 @@ static bool start_workers(struct sqlite *sqlite, struct diag *diag)
 
 static void tell_locked(struct sqlite *sqlite)
 {
-	if (!sqlite->told_locked)
+	static const char locked[] = "it is locked";
+	if (sqlite->resource.trouble != locked)
 		log_line(sqlite->context->log, LOG_LEVEL_NOTICE, "waiting for a locked database",
 				{"database", text_of(sqlite->resource.name)},
 				{"file", text_of(sqlite->path)});
-	sqlite->told_locked = true;
-	sqlite->resource.trouble = "it is locked";
+	sqlite->resource.trouble = locked;
 }
 
 static void note_proven(struct sqlite *sqlite)
 {
 	for (struct link *at = sqlite->queries.next; at != &sqlite->queries; at = at->next)
 		query_of(at)->proven = true;
-	sqlite->told_locked = false;
 	sqlite->resource.trouble = NULL;
 	update_behind(sqlite);
 }

@@ -58,7 +58,6 @@ struct sqlite {
 	uint64_t query_numbers;		       /* given so far */
 	struct sqlite_connection *connections; /* as many as the database has; NULL: not open */
 	struct workers *workers;
-	bool told_locked;
 	bool told_unwatched;
 	_Atomic uint32_t running; /* statements, at this moment */
 	uint32_t jobs;		  /* given to the workers and not back */
