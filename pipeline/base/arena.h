@@ -33,6 +33,17 @@ static inline void account_charge(struct account *account, size_t bytes)
 /* Gives back what account_charge() took; more than is used is a bug and asserted. */
 void account_release(struct account *account, size_t bytes);
 
+/* Of what is counted elsewhere: *charged is what stands of it in the account, which becomes bytes.
+ */
+static inline void account_settle(struct account *account, size_t *charged, size_t bytes)
+{
+	if (bytes == *charged)
+		return;
+	account_release(account, *charged);
+	account_charge(account, bytes);
+	*charged = bytes;
+}
+
 static inline bool account_full(const struct account *account)
 {
 	return account->used >= account->max;

@@ -11,12 +11,7 @@
 
 static void settle(struct sqlite *sqlite)
 {
-	size_t growing = atomic_load(&sqlite->growing);
-	if (growing == sqlite->charged)
-		return;
-	account_release(sqlite->context->account, sqlite->charged);
-	account_charge(sqlite->context->account, growing);
-	sqlite->charged = growing;
+	account_settle(sqlite->context->account, &sqlite->charged, atomic_load(&sqlite->growing));
 }
 
 static void on_look(void *user)

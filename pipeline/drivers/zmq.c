@@ -286,9 +286,7 @@ static bool close_source(struct resource *resource, uint64_t until)
 	zmonitor_deinit(&zs->monitor);
 	zsocket_deinit(&zs->socket);
 	zs->look = sd_event_source_disable_unref(zs->look);
-	if (zs->charged)
-		account_release(zs->context->account, zs->charged);
-	zs->charged = 0;
+	account_settle(zs->context->account, &zs->charged, 0);
 	return true;
 }
 

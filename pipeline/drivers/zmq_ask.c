@@ -69,9 +69,7 @@ void zmq_ask_settle(struct zmq_source *zs)
 	size_t bytes = zmq_sent_bytes(zs->sent);
 	if (bytes == zs->charged)
 		return;
-	account_release(zs->context->account, zs->charged);
-	account_charge(zs->context->account, bytes);
-	zs->charged = bytes;
+	account_settle(zs->context->account, &zs->charged, bytes);
 	if (bytes == 0)
 		zs->look = sd_event_source_disable_unref(zs->look);
 	else if (!zs->look)
