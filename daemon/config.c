@@ -180,15 +180,10 @@ static void link_drivers(struct option_variant *variants)
 	}
 }
 
-static bool starts_with(const char *text, const char *start)
-{
-	return strncmp(text, start, strlen(start)) == 0;
-}
-
 /* libzmq binds to addresses and to interfaces, never to the name of a host. */
-static bool on_loopback(const char *endpoint)
+static bool on_loopback(struct text host)
 {
-	return starts_with(endpoint, "tcp://127.");
+	return text_begins_with(host, TEXT("127."));
 }
 
 /* libzmq chooses the port. */
@@ -211,7 +206,7 @@ static void check_door(const char *endpoint, struct place place, bool insecure, 
 				TEXT_ARG(port));
 	if (text_equal(host, TEXT("localhost")))
 		diag_error(diag, place, "expected an address, such as 127.0.0.1, not a name");
-	else if (!on_loopback(endpoint) && !insecure)
+	else if (!on_loopback(host) && !insecure)
 		diag_error(diag, place,
 				"%s can be reached from other machines, and there is no "
 				"protection: bind it to 127.0.0.1, or "

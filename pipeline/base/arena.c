@@ -16,6 +16,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "pipeline/base/lesser.h"
 #include "pipeline/base/live.h"
 
 /* Subtracted from each chunk's size: with what glibc adds, a chunk stays within what is given here.
@@ -127,7 +128,7 @@ void *arena_grow(struct arena *arena, size_t size)
 			return NULL;
 		size_t need = sizeof(struct arena_chunk) + rounded;
 		size_t usual = next_size(arena);
-		struct arena_chunk *chunk = chunk_new(need > usual ? need : usual);
+		struct arena_chunk *chunk = chunk_new(greater(need, usual));
 		if (chunk == NULL)
 			return NULL;
 		adopt(arena, chunk);

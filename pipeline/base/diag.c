@@ -8,6 +8,7 @@
 #include <stdarg.h>
 
 #include "pipeline/base/arena.h"
+#include "pipeline/base/lesser.h"
 
 #define NEAREST_MAX 64
 
@@ -141,11 +142,6 @@ void nearest_init(struct nearest *nearest, struct text written)
 	*nearest = (struct nearest){.written = written, .distance = SIZE_MAX};
 }
 
-static size_t smaller(size_t a, size_t b)
-{
-	return a < b ? a : b;
-}
-
 /*
  * The least number of letters put in, left out, replaced, or swapped with the next, that makes b of
  * a. Three rows of the table suffice, as a swap looks back by two. Both are at most NEAREST_MAX
@@ -163,10 +159,10 @@ static size_t distance(struct text a, struct text b)
 		row[0] = i;
 		for (size_t j = 1; j <= b.size; j++) {
 			bool same = a.data[i - 1] == b.data[j - 1];
-			row[j] = smaller(above[j - 1] + !same, smaller(above[j], row[j - 1]) + 1);
+			row[j] = lesser(above[j - 1] + !same, lesser(above[j], row[j - 1]) + 1);
 			if (i > 1 && j > 1 && a.data[i - 1] == b.data[j - 2] &&
 					a.data[i - 2] == b.data[j - 1])
-				row[j] = smaller(row[j], above2[j - 2] + 1);
+				row[j] = lesser(row[j], above2[j - 2] + 1);
 		}
 	}
 	return rows[a.size % 3][b.size];

@@ -5,6 +5,8 @@
  */
 #include "pipeline/base/text.h"
 
+#include "pipeline/base/lesser.h"
+
 struct text text_take(struct text *rest, char mark)
 {
 	struct text piece = *rest;
@@ -20,7 +22,7 @@ struct text text_take(struct text *rest, char mark)
 
 int text_compare(struct text a, struct text b)
 {
-	size_t common = a.size < b.size ? a.size : b.size;
+	size_t common = lesser(a.size, b.size);
 	int order = common ? memcmp(a.data, b.data, common) : 0;
 	if (order != 0)
 		return order;

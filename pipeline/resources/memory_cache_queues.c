@@ -25,6 +25,7 @@
 #include <stdlib.h>
 
 #include "pipeline/base/blob.h"
+#include "pipeline/base/lesser.h"
 
 #define SMALL_SHARE   10 /* one byte in so many: the paper's choice, robust over its traces */
 #define ROUNDS_MAX    512
@@ -252,7 +253,7 @@ bool cache_queues_resize(struct cache_queues *q, size_t bytes_max)
 		break;
 	}
 	/* What is stored between two parts keeps to what has been reached. */
-	q->account.max = q->account.used > bytes_max ? q->account.used : bytes_max;
+	q->account.max = greater(q->account.used, bytes_max);
 	q->account.peak = q->account.used;
 	q->small_max = q->account.max / SMALL_SHARE;
 	return q->account.max == bytes_max;
