@@ -4,6 +4,16 @@ import json
 import sqlite3
 
 
+def put_in_place(stack, path, *statements):
+    """Another catalog, made and changed beside the one that stands there, takes its place all at once."""
+    beside = path.with_name("new.db")
+    new = Catalog(stack, beside)
+    for statement in statements:
+        new.connection.execute(statement)
+    new.connection.close()
+    beside.rename(path)
+
+
 class Catalog:
     """Products s0, s1, … with their names, prices and symbols."""
 

@@ -176,6 +176,14 @@ class Sluiced:
     def signal(self, number):
         self.process.send_signal(number)
 
+    def begin_reload(self, text, doors=DOORS):
+        (self.directory / "sluice.yaml").write_text(doors + text)
+        self.signal(signal.SIGHUP)
+
+    def end_reload(self):
+        """What the manager is told at the end of it."""
+        return self.manager.wait_for("READY=1", self.process)["STATUS"]
+
     @contextlib.contextmanager
     def held_up(self):
         """Its loop stands still, in a line for the log that nobody reads, while libzmq goes on. What is sent from here
@@ -346,6 +354,11 @@ class Feed:
                 if predicate(event):
                     return event
         raise AssertionError(f"waited in vain for {topic}; the last was {last}")
+
+    def wait_up(self, names=None):
+        """Until these sources are connected, or all."""
+        self.stats(lambda stats: all(stats["sources"][name]["up"] for name in (
+            stats["sources"] if names is None else names)))
 
     def stats(self, predicate=lambda stats: True):
         """The first `stats` made from now on for which the predicate holds; older ones may still be on their way."""

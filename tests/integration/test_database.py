@@ -1,10 +1,9 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
 """A database that fails in the ways that databases do."""
-import signal
 import sys
 
-from catalog import Catalog
+from catalog import Catalog, put_in_place
 from sluice import Client, DOORS, Feed, Sluiced, folder, run
 import tap
 from tap import equal
@@ -107,18 +106,14 @@ def found_wrong_later(stack):
 
 def test_one_that_was_wrong_is_mended_by_another_file(stack):
     daemon, client, feed = found_wrong_later(stack)
-    new = Catalog(stack, daemon.directory / "new.db")
-    new.rename("product", "item")
-    new.connection.close()
-    (daemon.directory / "new.db").rename(daemon.directory / "catalog.db")
+    put_in_place(stack, daemon.directory / "catalog.db", "ALTER TABLE product RENAME TO item")
     equal(feed.wait_for("daemon.database_ready")["name"], "catalog")
     check_serves(client)
 
 
 def test_one_that_was_wrong_is_mended_by_a_reload(stack):
     daemon, client, feed = found_wrong_later(stack)
-    (daemon.directory / "sluice.yaml").write_text(DOORS + CONFIG)
-    daemon.signal(signal.SIGHUP)
+    daemon.begin_reload(CONFIG)
     feed.wait_for("daemon.reloaded")
     check_serves(client)
 
@@ -250,11 +245,7 @@ def test_a_retry_outlives_a_lock(stack):
 
 
 def replace(stack, directory, price):
-    """Puts a new catalog in the place of the old one, all at once."""
-    new = Catalog(stack, directory / "new.db")
-    new.connection.execute("UPDATE product SET name = ?", (f"at {price}",))
-    new.connection.close()
-    (directory / "new.db").rename(directory / "catalog.db")
+    put_in_place(stack, directory / "catalog.db", f"UPDATE product SET name = 'at {price}'")
 
 
 def test_a_file_that_is_replaced(stack):

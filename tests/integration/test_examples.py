@@ -48,7 +48,7 @@ def started(stack, name, directory=None, instead=()):
 def up(stack, daemon, *sources):
     """A client, and a reader of the feed, once these are connected."""
     feed = Feed(stack, daemon)
-    feed.stats(lambda stats: all(stats["sources"][name]["up"] for name in sources))
+    feed.wait_up(sources)
     return Client(stack, daemon), feed
 
 

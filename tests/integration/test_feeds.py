@@ -54,7 +54,7 @@ def example(stack):
         text = text.replace(old, new)
     daemon = Sluiced(stack, SLUICED, text, doors="")
     feed = Feed(stack, daemon)
-    feed.wait_for("stats", lambda stats: all(source["up"] for source in stats["sources"].values()))
+    feed.wait_up()
     return daemon, north, south
 
 

@@ -44,7 +44,7 @@ def over(stack, options="", **endpoints):
         text += f"  {name}: {{zmq: '{endpoint}'{options if name == 'north' else ''}}}\n"
     daemon = Sluiced(stack, SLUICED, text + PIPELINES)
     feed = Feed(stack, daemon, "daemon.")
-    feed.stats(lambda stats: all(stats["sources"][name]["up"] for name in endpoints))
+    feed.wait_up(endpoints)
     return daemon, feed
 
 
@@ -154,7 +154,7 @@ def test_the_example(stack):
         text = text.replace(f"tcp://127.0.0.1:{port}", quotes(stack, f"at {port}", *options)[0].endpoint)
     daemon = Sluiced(stack, SLUICED, text)
     feed = Feed(stack, daemon)
-    feed.stats(lambda stats: all(stats["sources"][name]["up"] for name in ("north", "south", "east")))
+    feed.wait_up(["north", "south", "east"])
     client = Client(stack, daemon)
     equal(client.call("quote", APPLE).body["source"], "at 6002")
     equal(sorted(client.call("agreed", APPLE).body), ["east", "south"])

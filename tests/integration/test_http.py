@@ -2,7 +2,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Sources over HTTP: what they are asked, how they fail, and that who is not wanted any more is cut off."""
 import json
-import signal
 import socket
 import sys
 
@@ -29,7 +28,7 @@ def over(stack, options="", path="/quote?symbol=${symbol}", pipelines=QUOTE, up=
     daemon = Sluiced(stack, SLUICED, text)
     feed = Feed(stack, daemon, "daemon.")
     if up:
-        feed.stats(lambda stats: all(stats["sources"][name]["up"] for name in webs))
+        feed.wait_up(webs)
     return Client(stack, daemon), feed
 
 
@@ -509,10 +508,8 @@ pipelines:
     equal(client.hear().body, 1)
     client.ask("south", "before", {})
     leaves, _ = old.hear()
-    (daemon.directory / "sluice.yaml").write_text(DOORS + text.replace(old.url, new.url))
-    daemon.signal(signal.SIGHUP)
-    daemon.manager.wait_for("RELOADING=1", daemon.process)
-    daemon.manager.wait_for("READY=1", daemon.process)
+    daemon.begin_reload(text.replace(old.url, new.url))
+    daemon.end_reload()
     client.ask("south", "after", {})
     connection, _ = new.hear()
     connection.answer("2")

@@ -167,9 +167,8 @@ def reload(stack, directory, text, kind, successes):
     if not daemon.comes_up():
         check_refusal(kind, daemon.process.returncode, daemon.log.lines)
         return
-    (directory / "sluice.yaml").write_text(DOORS + text + "  more: {steps: [{call: product}]}\n")
-    daemon.signal(signal.SIGHUP)
-    status = daemon.manager.wait_for("READY=1", daemon.process)["STATUS"]
+    daemon.begin_reload(text + "  more: {steps: [{call: product}]}\n")
+    status = daemon.end_reload()
     taken = "serving generation 2"
     assert status == taken or re.match("serving generation 1; reload refused: .*memory", status), status
     if kind == ONE and find_door(daemon):
@@ -222,11 +221,6 @@ def start(stack, directory, text, successes):
     return Sluiced(stack, FAILING, text, directory, LISTEN, {ONE: str(successes)}, ready=False)
 
 
-def reload_status(daemon):
-    daemon.signal(signal.SIGHUP)
-    return daemon.manager.wait_for("READY=1", daemon.process)["STATUS"]
-
-
 def end(daemon):
     daemon.signal(signal.SIGTERM)
     daemon.wait_end()
@@ -254,8 +248,8 @@ def test_a_reload_that_can_not_try_again(stack):
         with contextlib.ExitStack() as inner:
             daemon = start(inner, directory, COMES_NEVER.replace("true", "false"), successes)
             assert daemon.comes_up()
-            (directory / "sluice.yaml").write_text(LISTEN + COMES_NEVER)
-            said = reload_status(daemon)
+            daemon.begin_reload(COMES_NEVER, LISTEN)
+            said = daemon.end_reload()
             end(daemon)
             return said
 
@@ -282,7 +276,8 @@ def test_a_database_that_can_not_be_tried_again(stack):
         daemon = start(stack, directory, COMES_LATER, successes)
         assert daemon.comes_up(), daemon.log.lines
         catalog.unlock()
-        status = reload_status(daemon)
+        daemon.begin_reload(COMES_LATER, LISTEN)
+        status = daemon.end_reload()
         reply = find_door(daemon) and Client(stack, daemon).call("product", {"sku": "s1"})
         end(daemon)
         catalog.lock()

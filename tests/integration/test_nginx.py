@@ -42,7 +42,7 @@ def over(stack):
     nginx = Nginx(stack, f"root FOLDER; {SERVER}", files)
     daemon = Sluiced(stack, SLUICED, PIPELINES.replace("URL", nginx.url))
     feed = Feed(stack, daemon)
-    feed.stats(lambda stats: all(source["up"] for source in stats["sources"].values()))
+    feed.wait_up()
     return Client(stack, daemon), feed
 
 
@@ -117,7 +117,7 @@ def race(stack):
     lines = [line for line in text.splitlines() if not line.startswith(("listen:", "telemetry:"))]
     daemon = Sluiced(stack, SLUICED, "\n".join(lines))
     feed = Feed(stack, daemon)
-    feed.stats(lambda stats: all(source["up"] for source in stats["sources"].values()))
+    feed.wait_up()
     return Client(stack, daemon), feed, north, south
 
 

@@ -55,7 +55,7 @@ def example(stack):
         text = text.replace(f"tcp://127.0.0.1:600{number + 1}", source.endpoint)
     daemon = Sluiced(stack, SLUICED, text)
     feed = Feed(stack, daemon, "request.")
-    feed.stats(lambda stats: all(source["up"] for source in stats["sources"].values()))
+    feed.wait_up()
     return daemon, feed
 
 
@@ -99,7 +99,7 @@ def scripted(stack, per_client=1000, client_stall="60s"):
     slow, quick = Scripted(stack), Quotes(stack, QUOTES, "--name", "quick")
     daemon = Sluiced(stack, SLUICED, CONFIG % (per_client, client_stall, slow.endpoint, quick.endpoint, AHEAD))
     feed = Feed(stack, daemon, "request.", "daemon.")
-    feed.stats(lambda stats: all(source["up"] for source in stats["sources"].values()))
+    feed.wait_up()
     return slow, daemon, feed
 
 

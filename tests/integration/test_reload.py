@@ -5,7 +5,7 @@ import os
 import signal
 import sys
 
-from catalog import Catalog
+from catalog import Catalog, put_in_place
 from quotes import Quotes
 from sluice import Client, DOORS, Feed, Sluiced, folder
 import tap
@@ -51,17 +51,12 @@ def prepared(stack, text=CONFIG, **options):
     return catalog, Sluiced(stack, SLUICED, text, directory, **options)
 
 
-def write(daemon, text, doors=DOORS):
-    (daemon.directory / "sluice.yaml").write_text(doors + text)
-
-
 def reload(daemon, text, doors=DOORS):
     """What the manager hears at the end of it."""
-    write(daemon, text, doors)
-    daemon.signal(signal.SIGHUP)
+    daemon.begin_reload(text, doors)
     begun = daemon.manager.wait_for("RELOADING=1", daemon.process)
     equal(begun["MONOTONIC_USEC"].isdecimal(), True)
-    return daemon.manager.wait_for("READY=1", daemon.process)["STATUS"]
+    return daemon.end_reload()
 
 
 def refused(daemon, text, *errors, doors=DOORS, generation=1):
@@ -116,8 +111,7 @@ def test_a_refusal_changes_nothing(stack):
     refused(daemon, "]", "sluice.yaml:3:1: not YAML: did not find expected key, while parsing a block mapping that begins at line 1")
     os.unlink(daemon.directory / "sluice.yaml")
     daemon.signal(signal.SIGHUP)
-    status = daemon.manager.wait_for("READY=1", daemon.process)["STATUS"]
-    equal(status, "serving generation 1; reload refused: sluice.yaml: cannot be read: No such file or directory")
+    equal(daemon.end_reload(), "serving generation 1; reload refused: sluice.yaml: cannot be read: No such file or directory")
     reply = client.call("product", {"sku": "s1"})
     equal((reply.keys["cache"], reply.body), ("hit", {"name": "product 1"}))
     equal(client.call("price", {"sku": "s1"}).status, "UNIMPLEMENTED")
@@ -149,8 +143,7 @@ def test_what_runs_ends_in_its_generation(stack):
     client.ask("product", "old", {"sku": "s1"})
     feed.stats(lambda stats: stats["in_flight"] == 1)
     renamed = CONFIG.replace("  product:", "  item:").replace("SELECT name", "SELECT sku, name")
-    write(daemon, renamed)
-    daemon.signal(signal.SIGHUP)
+    daemon.begin_reload(renamed)
     daemon.log.wait_for('msg="waiting for a locked database"')
     equal(other.call("item", {"sku": "s1"}).status, "UNIMPLEMENTED")  # for its query is not known to be right
     catalog.unlock()
@@ -197,15 +190,6 @@ def test_a_database_ends_with_its_last_lookup(stack):
     equal(other.call("product", {"sku": "s1"}).status, "UNIMPLEMENTED")
 
 
-def put_in_place(stack, daemon, *statements):
-    """Another catalog, made and changed beside the old one, takes its place."""
-    new = Catalog(stack, daemon.directory / "new.db")
-    for statement in statements:
-        new.connection.execute(statement)
-    new.connection.close()
-    (daemon.directory / "new.db").rename(daemon.directory / "catalog.db")
-
-
 def test_a_catalog_with_another_schema(stack):
     """The file first, and then the queries for it: the old one stays for those who still ask it."""
     catalog, daemon = prepared(stack)
@@ -214,7 +198,7 @@ def test_a_catalog_with_another_schema(stack):
     catalog.lock()
     client.ask("product", "old", {"sku": "s1"}, budget=30000)
     feed.stats(lambda stats: stats["in_flight"] == 1)
-    put_in_place(stack, daemon, "ALTER TABLE product RENAME TO item", "UPDATE item SET name = 'new'")
+    put_in_place(stack, daemon.directory / "catalog.db", "ALTER TABLE product RENAME TO item", "UPDATE item SET name = 'new'")
     feed.wait_for("daemon.database_refused")
     refused(daemon, CONFIG, "sluice.yaml:16:46: the query cannot be prepared: no such table: product")
     equal(reload(daemon, CONFIG.replace("FROM product", "FROM item")), "serving generation 2")
@@ -242,7 +226,7 @@ def test_a_file_that_only_an_old_generation_has_no_use_for(stack):
     client.ask("quote", "old", {"symbol": "AAPL"}, budget=30000)
     feed.stats(lambda stats: stats["in_flight"] == 1)
     equal(reload(daemon, text), "serving generation 2")
-    put_in_place(stack, daemon, "UPDATE product SET name = 'new'", "ALTER TABLE product DROP COLUMN price")
+    put_in_place(stack, daemon.directory / "catalog.db", "UPDATE product SET name = 'new'", "ALTER TABLE product DROP COLUMN price")
     feed.wait_for("daemon.database_refused")
     client.cancel("old")
     feed.wait_for("daemon.database_replaced")
@@ -262,10 +246,9 @@ def test_a_source_is_kept_until_what_replaces_it_is_there(stack):
     _, daemon = prepared(stack, text + SOURCE % (Quotes(stack, QUOTES).endpoint, ""))
     feed = Feed(stack, daemon)
     client = Client(stack, daemon)
-    feed.stats(lambda stats: stats["sources"]["north"]["up"])
+    feed.wait_up(["north"])
     later = f"ipc://{daemon.directory}/later"
-    write(daemon, text + SOURCE % (later, ""))
-    daemon.signal(signal.SIGHUP)
+    daemon.begin_reload(text + SOURCE % (later, ""))
     daemon.log.wait_for('msg="waiting" name=north')
     equal(client.call("quote", {"symbol": "AAPL"}).status, "OK")
     Quotes(stack, QUOTES, "--bind", later)
@@ -277,7 +260,7 @@ def test_a_source_is_kept_until_what_replaces_it_is_there(stack):
 def test_one_that_replaces_a_source_and_does_not_come(stack):
     text = "start_timeout: 300ms\n" + CONFIG + QUOTE
     _, daemon = prepared(stack, text + SOURCE % (Quotes(stack, QUOTES).endpoint, ""))
-    Feed(stack, daemon).stats(lambda stats: stats["sources"]["north"]["up"])
+    Feed(stack, daemon).wait_up(["north"])
     equal(reload(daemon, text + SOURCE % ("ipc://nobody", "")), "serving generation 2")
     daemon.log.wait_for('msg="not waited for any longer" name=north')
 
@@ -302,16 +285,15 @@ def test_a_file_that_is_replaced_while_it_is_waited_for(stack):
     feed = Feed(stack, daemon, "daemon.")
     client = Client(stack, daemon)
     catalog.lock()
-    write(daemon, "start_timeout: 1h\n" + CONFIG + PRICE)
-    daemon.signal(signal.SIGHUP)
+    daemon.begin_reload("start_timeout: 1h\n" + CONFIG + PRICE)
     daemon.log.wait_for('msg="waiting" name=catalog reason="it is locked"')
-    put_in_place(stack, daemon, "ALTER TABLE product RENAME COLUMN name TO title")
+    put_in_place(stack, daemon.directory / "catalog.db", "ALTER TABLE product RENAME COLUMN name TO title")
     feed.wait_for("daemon.database_refused")
     daemon.log.wait_for('msg="waiting" name=catalog reason="its file has just been replaced"')
     catalog.unlock()
     equal(client.call("product", {"sku": "s1"}).body, {"name": "product 1"})
     equal(client.call("price", {"sku": "s1"}).status, "UNIMPLEMENTED")
-    put_in_place(stack, daemon, "UPDATE product SET price = 7")
+    put_in_place(stack, daemon.directory / "catalog.db", "UPDATE product SET price = 7")
     daemon.manager.wait_for("STATUS=serving generation 2", daemon.process)
     equal(client.call("price", {"sku": "s1"}).body, {"price": 7})
 
@@ -320,11 +302,9 @@ def test_one_that_comes_while_another_is_loaded(stack):
     catalog, daemon = prepared(stack)
     feed = Feed(stack, daemon, "daemon.")
     catalog.lock()
-    write(daemon, CONFIG + PRICE)
-    daemon.signal(signal.SIGHUP)
+    daemon.begin_reload(CONFIG + PRICE)
     daemon.log.wait_for('msg="waiting for a locked database"')
-    write(daemon, CONFIG)
-    daemon.signal(signal.SIGHUP)
+    daemon.begin_reload(CONFIG)
     daemon.manager.wait_for("STATUS=serving generation 1; reload refused: the next reload has begun", daemon.process)
     feed.wait_for("daemon.reload_refused", lambda event: event["errors"] == ["the next reload has begun"])
     catalog.unlock()
@@ -338,8 +318,7 @@ def test_one_that_comes_before_it_is_ready(stack):
     catalog.lock()
     daemon = Sluiced(stack, SLUICED, CONFIG, directory, ready=False)
     daemon.log.wait_for('msg="waiting for a locked database"')
-    write(daemon, CONFIG + PRICE)
-    daemon.signal(signal.SIGHUP)
+    daemon.begin_reload(CONFIG + PRICE)
     catalog.unlock()
     daemon.manager.wait_for("STATUS=serving generation 2", daemon.process)
     daemon.log.wait_for('generation=2 changes="pipeline price added"')
@@ -348,11 +327,9 @@ def test_one_that_comes_before_it_is_ready(stack):
 def test_one_that_ends_the_waiting_of_another(stack):
     """A required source that will never come is waited for no longer than until the file is right."""
     _, daemon = prepared(stack)
-    write(daemon, "start_timeout: 1h\n" + CONFIG + QUOTE + SOURCE % ("ipc://nobody", ", required: true"))
-    daemon.signal(signal.SIGHUP)
+    daemon.begin_reload("start_timeout: 1h\n" + CONFIG + QUOTE + SOURCE % ("ipc://nobody", ", required: true"))
     daemon.log.wait_for('msg="waiting" name=north')
-    write(daemon, CONFIG + PRICE)
-    daemon.signal(signal.SIGHUP)
+    daemon.begin_reload(CONFIG + PRICE)
     daemon.manager.wait_for("STATUS=serving generation 2", daemon.process)
     equal(Client(stack, daemon).call("price", {"sku": "s1"}).status, "OK")
 
@@ -360,8 +337,7 @@ def test_one_that_ends_the_waiting_of_another(stack):
 def test_a_stop_while_one_is_loaded(stack):
     catalog, daemon = prepared(stack)
     catalog.lock()
-    write(daemon, CONFIG + PRICE)
-    daemon.signal(signal.SIGHUP)
+    daemon.begin_reload(CONFIG + PRICE)
     daemon.log.wait_for('msg="waiting for a locked database"')
     equal(daemon.stop(), {"read": 0, "answered": 0, "gone": 0, "undelivered": 0})
     told = [message.get("STATUS") for message in daemon.manager.heard()]
@@ -376,7 +352,7 @@ def test_nothing_is_lost_under_load(stack):
     texts = [CONFIG + QUOTE + SOURCE % (quotes.endpoint, ""), CONFIG + PRICE + QUOTE + SOURCE % (quotes.endpoint, "")]
     _, daemon = prepared(stack, texts[0])
     feed = Feed(stack, daemon)
-    feed.stats(lambda stats: stats["sources"]["north"]["up"])
+    feed.wait_up(["north"])
     client = Client(stack, daemon)
     number = 0
 
@@ -391,8 +367,7 @@ def test_nothing_is_lost_under_load(stack):
     for _ in range(64):
         ask()
     for generation in range(2, 52):
-        write(daemon, texts[generation % 2])
-        daemon.signal(signal.SIGHUP)
+        daemon.begin_reload(texts[generation % 2])
         for _ in range(64):
             equal(client.hear().status, "OK")
             ask()
@@ -408,13 +383,12 @@ def test_nothing_is_lost_while_a_source_changes(stack):
     quotes = Quotes(stack, QUOTES)
     texts = [CONFIG + QUOTE + SOURCE % (quotes.endpoint, spare) for spare in ("", ", spare: 9")]
     _, daemon = prepared(stack, texts[0])
-    Feed(stack, daemon).stats(lambda stats: stats["sources"]["north"]["up"])
+    Feed(stack, daemon).wait_up(["north"])
     client = Client(stack, daemon)
     for number in range(16):
         client.ask("quote", number, {"symbol": "AAPL"}, budget=30000)
     for generation in range(2, 12):
-        write(daemon, texts[(generation + 1) % 2])
-        daemon.signal(signal.SIGHUP)
+        daemon.begin_reload(texts[(generation + 1) % 2])
         while not any(message.get("STATUS") == f"serving generation {generation}" for message in daemon.manager.heard()):
             reply = client.hear()
             equal(reply.status, "OK")

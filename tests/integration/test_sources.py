@@ -44,12 +44,8 @@ def over(stack, up, **endpoints):
     text = "sources:\n" + sources + PIPELINES.replace("NAMES", ", ".join(endpoints))
     daemon = Sluiced(stack, SLUICED, text)
     feed = Feed(stack, daemon, "daemon.")
-    wait_up(feed, up)
+    feed.wait_up(up)
     return daemon, feed
-
-
-def wait_up(feed, names):
-    feed.stats(lambda stats: [name for name in names if not stats["sources"][name]["up"]] == [])
 
 
 def quotes(stack, name, *options):
@@ -352,7 +348,7 @@ pipelines:
     takes: {{symbol: string}}
     steps: [{{fanout: {{to: [inner]}}}}]
 """)
-    wait_up(Feed(stack, outer), ["inner"])
+    Feed(stack, outer).wait_up(["inner"])
     return Client(stack, outer)
 
 
@@ -393,7 +389,7 @@ pipelines:
           ttl: 1h
           miss: [{{fanout: {{to: inner, wait: any, body: {{symbol: "${{symbol}}"}}}}}}]
 """)
-    wait_up(Feed(stack, outer), ["inner"])
+    Feed(stack, outer).wait_up(["inner"])
     client = Client(stack, outer)
     for n in range(2):
         client.ask("quote", n, APPLE)

@@ -10,8 +10,6 @@ import socket
 import struct
 import sys
 
-import zmq
-
 from catalog import Catalog
 from quotes import Quotes
 from sluice import TIMEOUT, Client, Feed, Reply, Sluiced, folder
