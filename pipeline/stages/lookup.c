@@ -6,10 +6,7 @@
  */
 #include "pipeline/stages/lookup.h"
 
-#include <errno.h>
 #include <inttypes.h>
-#include <math.h>
-#include <stdlib.h>
 
 #include "pipeline/async/async.h"
 #include "pipeline/async/scope.h"
@@ -18,13 +15,14 @@
 #include "pipeline/base/buffer.h"
 #include "pipeline/resources/database.h"
 #include "pipeline/stages/compiler.h"
+#include "pipeline/stages/lookup_bind.h"
 
 struct lookup {
 	struct stage stage;
 	struct database *database;
 	struct query_spec spec;
 	struct query *query;
-	struct template **parameters; /* what is bound to each of the query's names */
+	struct template **bound; /* to each of the query's names */
 	struct semaphore semaphore;
 	bool missing_is_null;
 };
@@ -40,94 +38,6 @@ struct lookup_frame {
 static struct lookup *lookup_of(const struct stage_frame *frame)
 {
 	return container_of(frame->stage, struct lookup, stage);
-}
-
-static bool refuse(struct lookup_frame *self, struct text name, const char *what)
-{
-	(void)stage_fail(&self->base, STATUS_INVALID_ARGUMENT, "\":%.*s\" can't be bound to %s",
-			TEXT_ARG(name), what);
-	return false;
-}
-
-static bool out_of_memory(struct lookup_frame *self)
-{
-	self->base.frame.outcome = run_out_of_memory();
-	return false;
-}
-
-/* False: it is out of range. An integer never becomes a real, whose rounding could make one key of
- * two. */
-static bool number_of(const char *digits, struct sql_value *ret)
-{
-	char *end;
-	errno = 0;
-	long long integer = strtoll(digits, &end, 10);
-	if (*end == '\0') {
-		*ret = (struct sql_value){.kind = SQL_INTEGER, .integer = integer};
-		return errno == 0;
-	}
-	*ret = (struct sql_value){.kind = SQL_REAL, .real = strtod(digits, NULL)};
-	return isfinite(ret->real);
-}
-
-static bool bind_number(
-		struct lookup_frame *self, struct text name, struct text raw, struct sql_value *ret)
-{
-	struct text digits = arena_copy(self->base.run->arena, raw);
-	if (!digits.data)
-		return out_of_memory(self);
-	return number_of(digits.data, ret) || refuse(self, name, "a number out of range");
-}
-
-static bool bind_text(struct lookup_frame *self, struct text raw, struct sql_value *ret)
-{
-	struct buffer buffer;
-	buffer_init_arena(&buffer, self->base.run->arena);
-	json_append_unescaped(&buffer, raw);
-	*ret = (struct sql_value){.kind = SQL_TEXT, .text = buffer_text(&buffer)};
-	return ret->text.data || out_of_memory(self);
-}
-
-/* Strings, integers, reals, booleans and null have a kind in SQL; arrays and objects have none. */
-static bool bind_value(
-		struct lookup_frame *self, struct text name, struct text raw, struct sql_value *ret)
-{
-	switch (json_kind_of(raw)) {
-	case JSON_NULL:
-		*ret = (struct sql_value){.kind = SQL_NULL};
-		return true;
-	case JSON_FALSE:
-	case JSON_TRUE:
-		*ret = (struct sql_value){.kind = SQL_BOOLEAN, .integer = raw.data[0] == 't'};
-		return true;
-	case JSON_NUMBER:
-		return bind_number(self, name, raw, ret);
-	case JSON_STRING:
-		return bind_text(self, raw, ret);
-	case JSON_ARRAY:
-		return refuse(self, name, "an array");
-	case JSON_OBJECT:
-		break;
-	}
-	return refuse(self, name, "an object");
-}
-
-static bool bind_all(struct lookup *lookup, struct lookup_frame *self)
-{
-	struct run *run = self->base.run;
-	struct names names = {run, self->base.activation, SLOT_UNBOUND, VALUE_NONE, false, NULL};
-	self->values = arena_alloc(
-			run->arena, lookup->spec.parameter_count * sizeof(*self->values));
-	if (!self->values)
-		return out_of_memory(self);
-	for (size_t i = 0; i < lookup->spec.parameter_count; i++) {
-		struct value value;
-		if (!names_value(&names, lookup->parameters[i], &value, &self->base.frame.outcome))
-			return false;
-		if (!bind_value(self, lookup->spec.parameters[i], value.text, &self->values[i]))
-			return false;
-	}
-	return true;
 }
 
 /* The job has ended: what it held is given back now, whoever still wants the answer. */
@@ -179,7 +89,8 @@ static enum progress lookup_start(struct frame *frame)
 	struct lookup *lookup = lookup_of(&self->base);
 	if (self->base.run->used_up)
 		return stage_may_not_wait(&self->base);
-	if (!bind_all(lookup, self))
+	self->values = lookup_bind(&lookup->spec, lookup->bound, &self->base);
+	if (!self->values)
 		return DONE;
 	permit_init(&self->permit, &lookup->semaphore, frame, frame->scope);
 	return frame_start(&self->permit.frame) == DONE ? permitted(self) : PENDING;
@@ -196,56 +107,6 @@ static uint64_t lookup_queued_since(const struct stage_frame *frame)
 	const struct lookup_frame *self = container_of(frame, struct lookup_frame, base);
 	bool waits = self->base.frame.state == FRAME_WAITING && !self->job;
 	return waits ? self->permit.since : 0;
-}
-
-/* What `:name` is bound to: `params` says, or else it is ${name}. */
-static struct template *parameter(struct compiler *compiler, struct text name,
-		const struct option_map *params, struct place place)
-{
-	const struct option_value *given = params ? option_find(params, name) : NULL;
-	if (given)
-		return compile_template(compiler, given->template);
-	struct text written = arena_format(compiler->arena, "${%.*s}", TEXT_ARG(name));
-	struct template *template =
-			template_compile(written, false, place, compiler->arena, compiler->diag);
-	return template ? compile_template(compiler, template) : NULL;
-}
-
-static void check_params(struct compiler *compiler, const struct lookup *lookup,
-		const struct option_map *params)
-{
-	for (size_t i = 0; params && i < params->count; i++) {
-		struct nearest nearest;
-		bool known = false;
-		nearest_init(&nearest, params->values[i].name);
-		for (size_t k = 0; k < lookup->spec.parameter_count; k++) {
-			known |= text_equal(lookup->spec.parameters[k], params->values[i].name);
-			nearest_see(&nearest, lookup->spec.parameters[k]);
-		}
-		if (!known)
-			diag_error(compiler->diag, params->values[i].place,
-					"the query has no \":%.*s\"%s",
-					TEXT_ARG(params->values[i].name),
-					nearest_hint(&nearest, compiler->arena));
-	}
-}
-
-static void compile_parameters(
-		struct compiler *compiler, struct lookup *lookup, const struct option_map *options)
-{
-	const struct option_map *params = option_get(options, "params")->map;
-	int count = sql_parameters(lookup->spec.sql, compiler->arena, &lookup->spec.parameters);
-	lookup->spec.parameter_count = count > 0 ? (size_t)count : 0;
-	lookup->parameters = arena_zalloc(compiler->arena,
-			(lookup->spec.parameter_count + 1) * sizeof(*lookup->parameters));
-	if (count < 0 || !lookup->parameters) {
-		diag_error(compiler->diag, lookup->spec.place, "out of memory");
-		return;
-	}
-	for (size_t i = 0; i < lookup->spec.parameter_count; i++)
-		lookup->parameters[i] = parameter(
-				compiler, lookup->spec.parameters[i], params, lookup->spec.place);
-	check_params(compiler, lookup, params);
 }
 
 static void compile_columns(
@@ -307,7 +168,8 @@ static void lookup_compile(
 						  : compiler->context->limits->bytes,
 	};
 	compile_columns(compiler, lookup, option_get(options, "json")->list);
-	compile_parameters(compiler, lookup, options);
+	lookup->bound = lookup_bind_compile(
+			compiler, &lookup->spec, option_get(options, "params")->map);
 	if (!lookup->database)
 		return;
 	compile_bounds(compiler, lookup, options);
