@@ -1,16 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /*
- * For the files sqlite*.c only. sqlite.c is the driver, on the loop; sqlite_connection.c is what a
- * worker does with its connection; sqlite_statement.c is one prepared query of one connection, and
- * sqlite_row.c writes its rows as JSON; sqlite_growing.c accounts for them meanwhile.
- * sqlite_replace.c notices that the file was replaced.
+ * For the files sqlite*.c only. sqlite.c is the driver, on the loop, and sqlite_job.c a query that
+ * is run, as the loop sees it; sqlite_connection.c is what a worker does with its connection;
+ * sqlite_statement.c is one prepared query of one connection, and sqlite_row.c writes its rows as
+ * JSON; sqlite_growing.c accounts for them meanwhile. sqlite_replace.c notices that the file was
+ * replaced.
  *
  * A connection and its statements belong to the loop until the workers are started, then to their
  * worker, and to the loop again when the workers have ended. What is named when they run already is
  * prepared by each worker when it first runs it, and before that, to see whether it can be, on a
- * connection of the loop's. A job belongs to its worker from when
- * it is taken out of the queue until it comes back; only `cancelled` is looked at from both sides.
+ * connection of the loop's. A job belongs to its worker from when it is taken out of the queue
+ * until it comes back; only `cancelled` is looked at from both sides.
  */
 #include <pthread.h>
 #include <sqlite3.h>
@@ -145,6 +146,11 @@ void sqlite_connection_close(struct sqlite_connection *connection);
 
 /* The workers' run(): state is a connection, work a sqlite_job's. */
 void sqlite_connection_run(void *state, struct work *work);
+
+/* sqlite_job.c: the database's job_init(), and the workers' done(): user is the sqlite. */
+void sqlite_job_init(struct job *job, struct query *query, struct arena *arena,
+		struct frame *parent, struct scope *scope);
+void sqlite_job_done(void *user, struct work *work);
 
 /* Tells a job that runs that it is not wanted any more. On the loop. */
 void sqlite_job_interrupt(struct sqlite *sqlite, struct sqlite_job *job);
