@@ -84,6 +84,14 @@ static inline uint64_t scope_left(const struct scope *scope, uint64_t now)
 	return scope->deadline > now ? scope->deadline - now : 0;
 }
 
+/* So long before the deadline; SCOPE_FOREVER if there is none. */
+static inline uint64_t scope_before_deadline(const struct scope *scope, uint64_t margin_ns)
+{
+	if (scope->deadline == SCOPE_FOREVER)
+		return SCOPE_FOREVER;
+	return scope->deadline > margin_ns ? scope->deadline - margin_ns : 0;
+}
+
 /* For frame.c: a frame begins to wait, stops, and the check that a completion is not later than a
  * deadline. */
 void scope_enter(struct scope *scope, struct frame *frame);

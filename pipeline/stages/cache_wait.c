@@ -79,7 +79,6 @@ static void close_scope(struct flight_hold *hold)
 static struct flight_hold *hold_new(struct cache_frame *self)
 {
 	struct scope *outer = self->base.frame.scope;
-	uint64_t deadline = outer->deadline;
 	struct flight_hold *hold = arena_zalloc(self->base.run->arena, sizeof(*hold));
 	if (!hold)
 		return NULL;
@@ -87,9 +86,8 @@ static struct flight_hold *hold_new(struct cache_frame *self)
 	hold->where = outer;
 	if (!self->old)
 		return hold;
-	if (deadline != SCOPE_FOREVER)
-		deadline = deadline > SOURCE_MARGIN_NS ? deadline - SOURCE_MARGIN_NS : 0;
-	scope_init(&hold->patience, outer, &self->base.frame, deadline, TIMEOUT);
+	scope_init(&hold->patience, outer, &self->base.frame,
+			scope_before_deadline(outer, SOURCE_MARGIN_NS), TIMEOUT);
 	hold->where = &hold->patience;
 	return hold;
 }

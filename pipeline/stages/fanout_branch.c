@@ -202,11 +202,9 @@ bool fanout_ask_more(struct fanout_frame *self, struct group *group)
 bool fanout_ask_group(struct fanout_frame *self, struct group *group)
 {
 	struct fanout *fanout = fanout_of(self);
-	uint64_t deadline = self->base.frame.scope->deadline;
-	group->limit = deadline;
 	/* Where a partial answer will do, all end early enough for that to be sent. */
-	if (fanout->partial && deadline != SCOPE_FOREVER)
-		group->limit = deadline > SOURCE_MARGIN_NS ? deadline - SOURCE_MARGIN_NS : 0;
+	group->limit = scope_before_deadline(
+			self->base.frame.scope, fanout->partial ? SOURCE_MARGIN_NS : 0);
 	group->wanted = fanout->hedge.on ? fanout->needed : fanout->source_count;
 	for (uint32_t i = 0; fanout->hedge.on && i < fanout->needed; i++)
 		hedge_budget_earn(&fanout->hedge.budget);
