@@ -9,11 +9,12 @@
 
 /* Enough to keep a turn under a millisecond, few enough that a flight's thousand waiters don't hold
  * up the next deadline. */
-#define TASKS_PER_TURN 512
+#define TASKS_USUAL 512
 
 void async_init(struct async *async, uint64_t now, uint64_t seed)
 {
 	async->now = now;
+	async->tasks_per_turn = TASKS_USUAL;
 	async->runner = (struct runner){NULL, NULL};
 	wheel_init(&async->wheel, now);
 	random_init(&async->random, seed);
@@ -28,6 +29,6 @@ void async_enter(struct async *async, uint64_t now)
 
 uint64_t async_leave(struct async *async)
 {
-	runner_drain(&async->runner, TASKS_PER_TURN);
+	runner_drain(&async->runner, async->tasks_per_turn);
 	return runner_idle(&async->runner) ? wheel_next(&async->wheel) : async->now;
 }

@@ -7,6 +7,7 @@
  * A turn is one dispatch of one event source: async_enter(), the handler, async_leave(). A handler
  * that does much may enter again on the way, so that no deadline waits for the end of its turn.
  */
+#include <stddef.h>
 #include <stdint.h>
 
 #include "pipeline/async/runner.h"
@@ -16,7 +17,8 @@
 #define ASYNC_NEVER UINT64_MAX
 
 struct async {
-	uint64_t now; /* of this turn: monotonic nanoseconds */
+	uint64_t now;	       /* of this turn: monotonic nanoseconds */
+	size_t tasks_per_turn; /* at most; may be changed between two turns */
 	struct wheel wheel;
 	struct runner runner;
 	struct random random;
