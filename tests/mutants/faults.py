@@ -34,6 +34,13 @@ FAULTS = [
     # What a source is asked.
     ("a source's own template is filled in as a key is", "pipeline/stages/question.c",
      "names_text(names, text->template, text->use,", "names_text(names, text->template, TEMPLATE_KEY,"),
+    # Turns that leave work over.
+    ("a turn that leaves work over asks for no other", "pipeline/async/async.c",
+     "	return runner_idle(&async->runner) ? wheel_next(&async->wheel) : async->now;", "	return wheel_next(&async->wheel);"),
+    ("who leaves a flight that has ended ends it again", "pipeline/async/flight.c",
+     "flight->held || flight->ended)", "flight->held)"),
+    ("an answer and a read that come in one turn both wake a fan-out", "pipeline/stages/fanout_parts.c",
+     "	if (frame_pends(&parts->room.frame))\n", "	if (parts->room.frame.state == FRAME_WAITING)\n"),
     # Feeds.
     ("of an outlier all is learned", "pipeline/async/stream_outlier.c",
      "flagged ? copysign(limit, difference) : difference", "difference"),

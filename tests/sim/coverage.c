@@ -1,20 +1,23 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What must be met how often. A thousand of each ending is what a bug that shows once in a hundred
- * needs to show for sure; each state in which a cancel can find a frame, a hundred times.
+ * needs to show for sure; each state in which a cancel can find a frame, a hundred times, and as
+ * many histories in which something comes between two tasks.
  */
 #include "tests/sim/coverage.h"
 
 #include <inttypes.h>
 #include <stdio.h>
 
-#define ENDINGS_LEAST 1000
-#define CELLS_LEAST   100
+#define ENDINGS_LEAST	1000
+#define CELLS_LEAST	100
+#define HISTORIES_LEAST 100
 
 static const char *const names[] = {
 		[MET_REQUEST] = "requests",
 		[MET_WAITED] = "that waited",
 		[MET_STEP] = "steps",
+		[MET_LEFT_OVER] = "histories in which turns left work over",
 		[MET_CANCEL] = "ended by a cancel",
 		[MET_DISCONNECT] = "ended by a disconnect",
 		[MET_DEADLINE] = "ended by their deadline",
@@ -167,6 +170,8 @@ int coverage_check(const struct coverage *coverage, int first, bool *ret_enough)
 		}
 		enough &= check(number++, least >= CELLS_LEAST, least, state_names[state]);
 	}
+	enough &= check(number++, met[MET_LEFT_OVER] >= HISTORIES_LEAST, met[MET_LEFT_OVER],
+			names[MET_LEFT_OVER]);
 	uint64_t least = nesting_least(&coverage->nesting);
 	enough &= check(number++, least > 0, least, "runs at least of each stage in each other");
 	*ret_enough = enough;
@@ -175,5 +180,5 @@ int coverage_check(const struct coverage *coverage, int first, bool *ret_enough)
 
 int coverage_check_count(void)
 {
-	return 1 + ENDING_COUNT + STATE_COUNT + 1;
+	return 1 + ENDING_COUNT + STATE_COUNT + 2;
 }

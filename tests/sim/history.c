@@ -98,13 +98,12 @@ static void turn(struct history *history, uint64_t now)
 	witness_begin_turn(&history->witness, now);
 	async_enter(async, now);
 	happen(history, now);
+	witness_begin_telling(&history->witness);
 	history->next_turn = async_leave(async);
 	history->step++;
 	if (history->traced)
 		history_write_trace(history);
-	witness_settle(&history->witness);
-	if (history->next_turn != now)
-		witness_check(&history->witness);
+	witness_end_turn(&history->witness, history->next_turn);
 }
 
 static void go_on(struct history *history)
@@ -131,6 +130,8 @@ static bool begin(struct history *history, const struct plan *plan, struct cover
 	random_init(&history->random, hash_u64(plan->seed));
 	agenda_init(&history->agenda);
 	harness_init(&history->harness);
+	if (plan->tasks_per_turn > 0)
+		world->async.tasks_per_turn = plan->tasks_per_turn;
 	trace_init(&history->trace, &history->harness);
 	world->watch = &history->watch;
 	world->wrap_cache = history_wrap_cache;

@@ -13,6 +13,7 @@
 #define RETRY	   (5 * WORLD_MS) /* outboxes are tried again that much after a client reads */
 #define RELOADS	   UINT64_C(0x72656c6f6164) /* apart from all else that a seed decides */
 #define WORDS	   UINT64_C(0x776f726473)
+#define TURNS	   UINT64_C(0x7475726e73)
 #define LAST_BURST 100 /* requests at the end come close together, for a drain to meet many */
 
 static bool per_thousand(struct random *random, uint32_t n)
@@ -66,6 +67,17 @@ static void plan_words(struct plan *plan)
 		plan->behaviours[i].partial = rates[random_below(&random, 4)];
 		plan->behaviours[i].busy = busy[random_below(&random, 4)];
 	}
+}
+
+/* In most histories a turn does all that there is, as the daemon's do as long as it has little to
+ * do. In the others something may come between any two tasks. */
+static void plan_turns(struct plan *plan)
+{
+	static const size_t tasks[] = {1, 3, 17};
+	struct random random;
+	random_init(&random, plan->seed ^ TURNS);
+	if (per_thousand(&random, 300))
+		plan->tasks_per_turn = tasks[random_below(&random, 3)];
 }
 
 struct ending plan_ending(const struct plan *plan, uint32_t resource, uint64_t number)
@@ -274,6 +286,7 @@ bool plan_init(struct plan *plan, uint64_t seed, size_t requests)
 	for (size_t i = 0; i < PLAN_RESOURCES; i++)
 		plan_behaviour(&plan->behaviours[i], &random, plan->answers);
 	plan_words(plan);
+	plan_turns(plan);
 	/* One source is so bad at times that whoever asks it again asks for the last time, too. */
 	if (per_thousand(&random, 250))
 		plan->behaviours[2].failing = 800;

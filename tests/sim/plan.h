@@ -81,9 +81,10 @@ struct plan {
 	size_t act_count;
 	size_t act_capacity;
 	uint32_t keys;
-	uint32_t batching; /* per thousand acts: taken together with the next, as a door does */
-	uint32_t lagging;  /* per thousand turns: late */
-	bool answers;	   /* no resource hangs */
+	uint32_t batching;     /* per thousand acts: taken together with the next, as a door does */
+	uint32_t lagging;      /* per thousand turns: late */
+	size_t tasks_per_turn; /* 0: as many as the daemon does */
+	bool answers;	       /* no resource hangs */
 };
 
 /* How a job or an ask ends. */

@@ -35,6 +35,7 @@ struct seen_race {
 	bool staggered; /* not all at one time */
 	uint64_t limit; /* when those that have not answered are given up, */
 	bool timed;	/* by the fan-out's own timeout */
+	uint64_t heard; /* in which stretch a source last answered in time, by when that began */
 	bool known;	/* how it must end, and what it gives, */
 	bool expired;	/* and it was at the limit or past it then */
 	struct seen_branch branches[GROUPS_MAX][SOURCES];
@@ -104,7 +105,8 @@ struct seen_source {
 /* What must be told of a request. */
 struct seen_told {
 	struct text verdict; /* of its cache: as foretold, or, once it has ended, as it was told */
-	uint64_t began;	     /* when its latest job did; 0: none has */
+	uint64_t began;	     /* when its latest job did; 0: none has; */
+	uint64_t granted;    /* and its permit was given to it not before this */
 };
 
 /* What has become of one request of the plan. */
@@ -116,8 +118,9 @@ struct seen {
 	uint32_t next_of_id; /* an earlier one with this id, or NOBODY */
 	uint32_t place;	     /* among those that wait */
 	uint64_t received;
-	uint64_t read; /* its turn came not before this, */
-	uint64_t turn; /* and not after this */
+	uint64_t stretch; /* in which it was read, by when that began */
+	uint64_t read;	  /* its turn came not before this, */
+	uint64_t turn;	  /* and not after this */
 	uint64_t deadline;
 	uint64_t arrival; /* among all */
 	uint64_t told;	  /* its place among all ends */
@@ -164,7 +167,9 @@ struct seen_run {
 	uint32_t request; /* or NOBODY: it is a flight's */
 	uint64_t generation;
 	uint64_t begun;
-	uint64_t ended; /* 0: not yet */
+	uint64_t ended;	 /* 0: not yet */
+	uint64_t told;	 /* and all had heard of it then; 0: not yet */
+	uint32_t before; /* the one that ended before it, both in this stretch; or 0 */
 	bool good;
 	bool partial; /* its source said so */
 	bool gated;   /* it was started under a condition */
@@ -180,9 +185,8 @@ struct seen_value {
 	uint64_t flown_at;     /* when a flight last began that had its permit at once */
 	uint64_t failed_begun; /* when the latest of those began that has failed, */
 	uint64_t failed_at;    /* and when it did; 0: none has */
-	uint64_t none_begun;   /* the same of the latest that found none */
-	uint64_t none_at;
-	uint64_t asked_at; /* when it was last asked for, of whatever pipeline */
+	uint32_t none;	       /* the latest run that found none; or 0 */
+	uint64_t asked_at;     /* when it was last asked for, of whatever pipeline */
 };
 
 /* A job or an ask that goes on. */
@@ -200,10 +204,10 @@ struct seen_query {
 	uint64_t generation;
 	uint32_t concurrency;
 	uint32_t queue;
-	uint32_t pipeline; /* whose it is: the number of its shape */
-	uint64_t turn;	   /* in which a job last ended, by when it began */
-	uint32_t ended_in_turn;
-	uint32_t shape; /* the LOOKUP or CACHE that it belongs to; or NOBODY */
+	uint32_t pipeline;   /* whose it is: the number of its shape */
+	uint64_t stretch;    /* in which a job last ended, by when it began, */
+	uint32_t just_ended; /* and how many did in it */
+	uint32_t shape;	     /* the LOOKUP or CACHE that it belongs to; or NOBODY */
 	uint32_t running;
 	uint32_t live;	 /* of them, not cancelled */
 	uint64_t latest; /* arrival of the latest request it was started for */

@@ -138,10 +138,19 @@ static void shrink(struct plan *plan)
 	free(kept);
 }
 
+/* What a trace does not show, and follows from the seed. */
+static void print_turns(const struct plan *plan)
+{
+	if (plan->tasks_per_turn > 0)
+		printf("# a turn does %zu tasks at most\n", plan->tasks_per_turn);
+}
+
 static void report(struct plan *plan, const struct settings *settings)
 {
 	printf("# seed %" PRIu64 " failed at step %" PRIu64 ", %.3f ms: %s\n", plan->seed,
 			shared->verdict.step, shared->verdict.ms, shared->verdict.complaint);
+	if (!settings->trace)
+		print_turns(plan);
 	if (!settings->shrink)
 		return;
 	shrink(plan);
@@ -159,6 +168,8 @@ static bool run_seed(uint64_t seed, const struct settings *settings)
 		(void)fprintf(stderr, "sim: out of memory\n");
 		exit(2);
 	}
+	if (settings->trace)
+		print_turns(&plan);
 	bool ok = run(&plan, settings->trace, false);
 	if (!ok)
 		report(&plan, settings);

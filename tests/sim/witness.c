@@ -62,9 +62,25 @@ void witness_begin(struct witness *witness)
 	witness_breaker_begin(witness);
 }
 
+/* Whether nothing is left to do at this moment. */
+static bool is_quiet(const struct witness *witness)
+{
+	return runner_idle(&witness->harness->world.async.runner);
+}
+
 void witness_begin_turn(struct witness *witness, uint64_t now)
 {
-	witness->turn_began = now;
+	witness->left_over = !is_quiet(witness);
+	if (witness->left_over)
+		return;
+	witness->stretch_began = now;
+	witness->telling_since = ASYNC_NEVER;
+}
+
+void witness_begin_telling(struct witness *witness)
+{
+	if (!witness->left_over)
+		witness->telling_since = witness_now(witness);
 }
 
 uint32_t witness_waiter(const struct witness *witness, uint32_t key)
@@ -95,11 +111,13 @@ static void check_waiting(struct witness *witness)
 	}
 }
 
-void witness_check(struct witness *witness)
+/* What must hold whenever nothing is left to do. */
+static void check(struct witness *witness)
 {
 	const struct engine_counts *counts = engine_counts(witness->harness->engine);
-	witness_settle(witness);
-	witness->told_in_turn = 0;
+	witness->told_in_stretch = 0;
+	for (; witness->untold; witness->untold = witness->runs[witness->untold].before)
+		witness->runs[witness->untold].told = witness_now(witness);
 	if (counts->in_flight != witness->in_flight)
 		witness_complain(witness, "%" PRIu64 " are said to be in flight, %" PRIu64 " are",
 				counts->in_flight, witness->in_flight);
@@ -122,6 +140,20 @@ void witness_check(struct witness *witness)
 	witness_breaker_check(witness);
 	witness_check_rest(witness);
 	coverage_meet(witness->coverage, MET_STEP);
+}
+
+void witness_end_turn(struct witness *witness, uint64_t next)
+{
+	witness_settle(witness);
+	if (is_quiet(witness)) {
+		check(witness);
+		return;
+	}
+	if (!witness->has_left_over)
+		coverage_meet(witness->coverage, MET_LEFT_OVER);
+	witness->has_left_over = true;
+	if (next != witness_now(witness))
+		witness_complain(witness, "work is left, and no turn is wanted for it");
 }
 
 void witness_check_end(struct witness *witness)

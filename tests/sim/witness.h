@@ -35,6 +35,7 @@ struct witness {
 	struct seen_run *runs;
 	size_t run_count;
 	size_t run_capacity;
+	uint32_t untold;	/* the latest of those that have ended in this stretch; or 0 */
 	uint64_t limit;		/* of requests in flight, as it was last seen; 0: not yet */
 	uint64_t samples;	/* that may have changed it since */
 	uint64_t naps;		/* of the RETRY, that might have led past a deadline, */
@@ -44,11 +45,18 @@ struct witness {
 	struct seen_value values[PLAN_KEYS];
 	uint32_t fresh_of_key[PLAN_KEYS]; /* requests with fresh=1 that have not ended */
 	uint32_t background;		  /* of the CACHE's jobs, those that nobody waits for */
-	uint64_t missing_at[PLAN_KEYS];	  /* when a flight last found that there is none */
-	uint64_t given[PLAN_KEYS][STATUS_COUNT]; /* when a resource last gave it; 0: never */
-	uint64_t turn_began;
-	bool found;	     /* by the latest look into a cache */
-	size_t told_in_turn; /* ends in this turn, those that are unsettled aside */
+	uint32_t missing[PLAN_KEYS]; /* the run of a flight that last found that there is none */
+	uint32_t given[PLAN_KEYS][STATUS_COUNT]; /* the last run that gave it; 0: none has */
+	/*
+	 * A stretch is a turn and those that go on with what it has left to do. In it things may be
+	 * told later than they happened, and none from before it is still to be told.
+	 */
+	uint64_t stretch_began;
+	uint64_t telling_since; /* when its first turn began to tell; ASYNC_NEVER: not yet */
+	bool left_over;		/* this turn goes on with what the one before it has left */
+	bool has_left_over;	/* some turn has left something */
+	bool found;		/* by the latest look into a cache */
+	size_t told_in_stretch; /* ends in it, those that are unsettled aside */
 	uint64_t arrivals;
 	uint64_t told;
 	uint64_t in_flight;
@@ -98,8 +106,11 @@ void witness_complain(struct witness *witness, const char *format, ...)
 /* Another configuration, the same, has been loaded. */
 void witness_reloaded(struct witness *witness);
 
-/* Before the deadlines fire that are due. */
+/* Before the deadlines fire that are due; before what is queued is told; and after that. next: when
+ * the engine wants another turn. */
 void witness_begin_turn(struct witness *witness, uint64_t now);
+void witness_begin_telling(struct witness *witness);
+void witness_end_turn(struct witness *witness, uint64_t next);
 
 /* Around one request's message: what may come of it, and whether it has. */
 void witness_before_send(
@@ -153,9 +164,6 @@ void witness_ask_ends(struct witness *witness, const struct scripted_ask *ask, e
 
 /* A request that waits for that key, or NOBODY. */
 uint32_t witness_waiter(const struct witness *witness, uint32_t key);
-
-/* After a step in which nothing is left to do at this moment. */
-void witness_check(struct witness *witness);
 
 /* When all is over. */
 void witness_check_end(struct witness *witness);

@@ -45,17 +45,17 @@ static void on_open(struct witness *witness, struct seen_source *seen, const str
 	const struct breaker *breaker = &source->breaker;
 	uint64_t now = witness_now(witness);
 	uint64_t least = ((uint64_t)breaker->settings.of * breaker->settings.failures + 99) / 100;
-	/* Within a batch the clock moves between the end of a question and what is made of it. */
-	uint64_t turn = now - witness->turn_began;
+	/* The clock may move between the end of a question and what is made of it. */
+	uint64_t stretch = now - witness->stretch_began;
 	bool reopened = breaker->opened == seen->opened; /* its trial was cancelled */
 	if (least > FAILURES_KEPT)
 		least = FAILURES_KEPT;
 	if (seen->state == BREAKER_CLOSED &&
-			count_since(&seen->possible, before(now, breaker->settings.within + turn)) <
-					least)
+			count_since(&seen->possible,
+					before(now, breaker->settings.within + stretch)) < least)
 		witness_complain(witness, "%s is left alone with too few failures", source->name);
 	if (seen->state == BREAKER_HALF_OPEN && !reopened &&
-			count_since(&seen->possible, now - turn) == 0)
+			count_since(&seen->possible, now - stretch) == 0)
 		witness_complain(witness, "%s is left alone, and its trial did not fail",
 				source->name);
 	if (!reopened)
@@ -74,7 +74,7 @@ static void on_changed(void *user, const struct source *source)
 		on_open(witness, seen, source);
 	if (state == BREAKER_HALF_OPEN && now < seen->opened_at + source->breaker.settings.open)
 		witness_complain(witness, "%s is tried too early", source->name);
-	if (state == BREAKER_CLOSED && seen->good_at != now)
+	if (state == BREAKER_CLOSED && seen->good_at < witness->stretch_began)
 		witness_complain(witness, "%s is asked again, and has not answered", source->name);
 	seen->state = state;
 	seen->trials = 0;

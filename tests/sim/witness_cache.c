@@ -88,8 +88,7 @@ static bool failed(enum status status)
 /* Whether the job that starts can't have waited for its permit: then its flight begins just now. */
 static bool starts_at_once(const struct witness *witness, const struct seen_query *query)
 {
-	bool ended = query->turn == witness->turn_began;
-	return query->running + (ended ? query->ended_in_turn : 0) <= query->concurrency;
+	return query->running + witness_just_ended(witness, query) <= query->concurrency;
 }
 
 void witness_cache_started(struct witness *witness, uint32_t key, const struct seen_query *query)
@@ -134,9 +133,10 @@ static bool may_fill(const struct witness *witness, const struct seen_query *que
 	return !cache || text_equal(query->query->spec->sql, cache->query->spec->sql);
 }
 
-void witness_cache_ran(struct witness *witness, const struct seen_query *query,
-		const struct seen_run *run, enum status status)
+void witness_cache_ran(struct witness *witness, const struct seen_query *query, uint32_t number,
+		enum status status)
 {
+	const struct seen_run *run = &witness->runs[number];
 	struct seen_value *value = &witness->values[run->key];
 	if (failed(status)) {
 		note_failure(witness, query, run->key, run->begun);
@@ -145,10 +145,8 @@ void witness_cache_ran(struct witness *witness, const struct seen_query *query,
 	if (may_fill(witness, query))
 		value->there_until = 0; /* it may be another from here on */
 	if (status == STATUS_NOT_FOUND && all_are_held(witness) &&
-			tells(witness, query, run->key, run->begun)) {
-		value->none_begun = run->begun;
-		value->none_at = witness_now(witness);
-	}
+			tells(witness, query, run->key, run->begun))
+		value->none = number;
 }
 
 void witness_cache_ran_out(struct witness *witness, const struct seen_query *query, uint32_t key,
@@ -163,25 +161,26 @@ void witness_cache_reloaded(struct witness *witness)
 {
 	for (size_t key = 0; key < PLAN_KEYS; key++) {
 		witness->values[key].failed_at = 0;
-		witness->values[key].none_at = 0;
+		witness->values[key].none = 0;
 	}
 }
 
 /* The value's age, by the verdict that came with it. */
-static void check_age(struct witness *witness, uint32_t number, const struct seen_run *from,
-		struct text verdict)
+static void check_age(struct witness *witness, uint32_t number, uint32_t run, struct text verdict)
 {
+	const struct seen_run *from = &witness->runs[run];
 	const struct aging *aging = aging_of(witness);
 	const struct seen *seen = &witness->requests[number];
+	uint64_t least = witness_age(witness, run, seen->told_at);
 	uint64_t age = seen->told_at - from->ended;
 	bool right = true;
 	if (text_equal(verdict, TEXT("hit")))
-		right = age < aging->ttl;
+		right = least < aging->ttl;
 	else if (text_equal(verdict, TEXT("stale")))
 		right = age >= aging->ttl - aging->jitter &&
-			age < aging->ttl + aging->stale + aging->stale_if_error;
+			least < aging->ttl + aging->stale + aging->stale_if_error;
 	else
-		right = from->ended >= seen->received;
+		right = from->ended >= lesser(seen->received, seen->stretch);
 	if (!right)
 		witness_complain(witness,
 				"request %" PRIu32 " got a value of %" PRIu64 " ns as a %.*s",
@@ -191,12 +190,12 @@ static void check_age(struct witness *witness, uint32_t number, const struct see
 /* Past `stale`, a value is given at once only where another can't be looked for, or was in vain a
  * moment ago. Of that nobody needs to have seen more than the request which set it off: a flight
  * may spend all its time in a queue. */
-static void check_haste(struct witness *witness, uint32_t number, const struct seen_run *from)
+static void check_haste(struct witness *witness, uint32_t number, uint32_t run)
 {
 	const struct aging *aging = aging_of(witness);
 	const struct seen *seen = &witness->requests[number];
 	uint64_t spared = witness->plan->configuration.ceiling + aging->throttle + TICK_NS;
-	bool old = seen->told_at - from->ended >= aging->ttl + aging->stale;
+	bool old = witness_age(witness, run, seen->told_at) >= aging->ttl + aging->stale;
 	bool lately = seen->asked_before > 0 && seen->told_at <= seen->asked_before + spared;
 	if (old && witness->sending == number && witness->before_clear && seen->room &&
 			!seen->no_memory && witness->before_waiting == 0 && !lately)
@@ -236,13 +235,14 @@ void witness_cache_gave(struct witness *witness, uint32_t number, uint32_t run,
 	}
 	if (shape->kind != SHAPE_CACHE)
 		return;
-	check_age(witness, number, from, reply->cache);
+	check_age(witness, number, run, reply->cache);
 	if (seen->stale)
-		check_haste(witness, number, from);
+		check_haste(witness, number, run);
 	if (seen->stale || text_equal(reply->cache, TEXT("hit")))
 		note_value(witness, seen, run);
-	if (value->none_at > 0 && from->begun < value->none_begun && from->ended < value->none_at &&
-			seen->told_at > value->none_at && seen->received > value->none_at)
+	const struct seen_run *none = &witness->runs[value->none];
+	if (value->none > 0 && from->begun < none->begun && from->ended < none->ended &&
+			seen->received > witness_told_at(witness, value->none))
 		witness_complain(witness,
 				"request %" PRIu32 " got a value though there was none by then",
 				number);

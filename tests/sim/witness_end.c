@@ -26,13 +26,13 @@ static enum status status_foretold(enum foretold foretold)
 
 bool witness_was_given(const struct witness *witness, uint32_t number, enum status status)
 {
-	uint64_t at = witness->given[witness_planned(witness, number)->key][status];
+	uint32_t run = witness->given[witness_planned(witness, number)->key][status];
 	uint64_t since = witness->requests[number].received;
 	/* A flight may have met it before the request joined. */
 	if (witness_shape(witness, number)->caches > 0)
 		since -= witness->plan->configuration.ceiling;
 	/* That there is none is remembered. */
-	return status == STATUS_NOT_FOUND ? at > 0 : at >= since;
+	return run > 0 && (status == STATUS_NOT_FOUND || witness_told_at(witness, run) >= since);
 }
 
 /* Whether such an end can come of what its stages met. */
@@ -108,9 +108,10 @@ static void cover_end(struct witness *witness, uint32_t number, const struct rec
 static void check_missing(struct witness *witness, uint32_t number, const struct record *record)
 {
 	const struct shape *shape = witness_shape(witness, number);
-	uint64_t since = witness->missing_at[witness_planned(witness, number)->key];
+	uint32_t run = witness->missing[witness_planned(witness, number)->key];
 	if (shape->kind == SHAPE_CACHE && text_equal(record->run->cache, TEXT("hit")) &&
-			witness_now(witness) - since >= shape->missing_ttl)
+			(run == 0 || witness_age(witness, run, witness_now(witness)) >=
+							shape->missing_ttl))
 		witness_complain(witness, "request %" PRIu32 " got a NOT_FOUND that is too old",
 				number);
 }

@@ -94,7 +94,7 @@ void witness_settle(struct witness *witness)
 		if (seen->state == TOLD && !seen->held)
 			witness_hold(witness, witness->unsettled[i]);
 	}
-	witness->told_in_turn += witness->unsettled_count;
+	witness->told_in_stretch += witness->unsettled_count;
 	witness->unsettled_count = 0;
 }
 

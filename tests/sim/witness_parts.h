@@ -5,9 +5,10 @@
  *
  * A file that watches something new (a stage, a pattern) is called by those that see it happen:
  * witness_end.c when a request ends, witness_reply.c when a reply leaves, witness_work.c when jobs
- * and asks start and end, witness_check() after each step. What it remembers is a struct of its own
- * in seen.h.
+ * and asks start and end, witness_end_turn() when nothing is left to do. What it remembers is a
+ * struct of its own in seen.h.
  */
+#include "pipeline/base/lesser.h"
 #include "pipeline/wire/wire.h"
 #include "tests/sim/witness.h"
 
@@ -21,6 +22,25 @@ static inline uint64_t witness_now(const struct witness *witness)
 static inline const struct planned *witness_planned(const struct witness *witness, uint32_t number)
 {
 	return &witness->plan->requests[number];
+}
+
+/* What is told now has happened no sooner. */
+static inline uint64_t witness_happened(const struct witness *witness)
+{
+	return lesser(witness_now(witness), witness->telling_since);
+}
+
+/* Until when somebody may not have heard that a run has ended. */
+static inline uint64_t witness_told_at(const struct witness *witness, uint32_t run)
+{
+	return witness->runs[run].told ? witness->runs[run].told : witness_now(witness);
+}
+
+/* How old what it gave is at least: it ages once it has been heard of. */
+static inline uint64_t witness_age(const struct witness *witness, uint32_t run, uint64_t at)
+{
+	uint64_t since = witness_told_at(witness, run);
+	return at > since ? at - since : 0;
 }
 
 /* NULL: it names no pipeline. */
@@ -128,6 +148,8 @@ const struct seen_query *witness_query_of(const struct witness *witness, uint32_
 /* A job starts and stops running. */
 void witness_query_started(struct witness *witness, const struct scripted_job *job);
 void witness_query_stopped(struct witness *witness, const struct scripted_job *job);
+/* How many of its jobs have ended in this stretch: their permits may not be back yet. */
+uint32_t witness_just_ended(const struct witness *witness, const struct seen_query *query);
 /* Whether all permits of some query are out, in that generation. */
 bool witness_queries_wait(const struct seen_generation *generation);
 
@@ -208,8 +230,8 @@ void witness_cache_reloaded(struct witness *witness);
 void witness_cache_ended(struct witness *witness, uint32_t number, const struct record *record);
 /* A flight's job starts, and ends; it is cut off at its ceiling. */
 void witness_cache_started(struct witness *witness, uint32_t key, const struct seen_query *query);
-void witness_cache_ran(struct witness *witness, const struct seen_query *query,
-		const struct seen_run *run, enum status status);
+void witness_cache_ran(struct witness *witness, const struct seen_query *query, uint32_t number,
+		enum status status);
 void witness_cache_ran_out(struct witness *witness, const struct seen_query *query, uint32_t key,
 		uint64_t begun);
 /* A reply holds a value of that run. */

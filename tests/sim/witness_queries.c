@@ -83,11 +83,14 @@ void witness_query_stopped(struct witness *witness, const struct scripted_job *j
 {
 	struct seen_query *query = witness_query_of_job(witness, job);
 	generation_of(witness, job)->running--;
-	if (query->turn != witness->turn_began)
-		query->ended_in_turn = 0;
-	query->turn = witness->turn_began;
-	query->ended_in_turn++;
+	query->just_ended = 1 + witness_just_ended(witness, query);
+	query->stretch = witness->stretch_began;
 	query->running--;
+}
+
+uint32_t witness_just_ended(const struct witness *witness, const struct seen_query *query)
+{
+	return query->stretch == witness->stretch_began ? query->just_ended : 0;
 }
 
 bool witness_queries_wait(const struct seen_generation *generation)

@@ -112,6 +112,8 @@ void witness_race_answered(struct witness *witness, const struct scripted_ask *a
 		return;
 	struct seen_branch *branch = branch_of(witness, number, ask);
 	branch->heard = true;
+	if (now < witness->requests[number].race.limit)
+		witness->requests[number].race.heard = witness->stretch_began;
 	if (decide(witness, number, now) != OPEN)
 		return;
 	if (decide_group(race, witness->requests[number].race.branches[witness_element_of_ask(ask)],
@@ -184,6 +186,9 @@ void witness_race_ended(struct witness *witness, uint32_t number)
 		return;
 	/* One that waits for its client to read may end later than it was decided. */
 	if (witness_planned(witness, number)->stream && now >= seen->race.limit)
+		return;
+	/* What was answered in time may be told too late. */
+	if (now >= seen->race.limit && seen->race.heard == witness->stretch_began)
 		return;
 	seen->race.known = true;
 	seen->parts.exact = !race->any && !race->lowest && !race->highest;

@@ -82,7 +82,7 @@ static bool may_lack_memory(const struct witness *witness, uint32_t number)
 static size_t count_waiting(const struct witness *witness)
 {
 	bool refreshes = witness->plan->configuration.refreshes;
-	return witness->waiting_count + witness->unsettled_count + witness->told_in_turn +
+	return witness->waiting_count + witness->unsettled_count + witness->told_in_stretch +
 	       (refreshes ? 2 * BACKGROUND_MANY : 0);
 }
 
@@ -92,9 +92,7 @@ static bool may_queue_be_full(const struct witness *witness, uint32_t number)
 	const struct shape *shape = witness_shape(witness, number);
 	for (size_t i = 0; i < generation->query_count; i++) {
 		const struct seen_query *query = &generation->queries[i];
-		/* Permits are given back only after what has ended in this turn. */
-		bool ended = query->turn == witness->turn_began;
-		uint32_t out = query->running + (ended ? query->ended_in_turn : 0);
+		uint32_t out = query->running + witness_just_ended(witness, query);
 		if (out >= query->concurrency && query->queue <= count_waiting(witness) &&
 				(shape->reaches >> query->pipeline & 1))
 			return true;

@@ -87,7 +87,8 @@ static void check_value(struct witness *witness, uint32_t number, uint32_t run)
 				number);
 	else if (from->key != planned->key || (from->request != NOBODY && from->request != number))
 		witness_complain(witness, "request %" PRIu32 " got the value of another", number);
-	else if (from->ended < seen->received && at - from->ended >= oldest)
+	else if (from->ended < lesser(seen->received, seen->stretch) &&
+			witness_age(witness, run, at) >= oldest)
 		witness_complain(
 				witness, "request %" PRIu32 " got a value that is too old", number);
 }
@@ -96,9 +97,10 @@ static void check_value(struct witness *witness, uint32_t number, uint32_t run)
 static void check_null(struct witness *witness, uint32_t number)
 {
 	uint32_t key = witness_planned(witness, number)->key;
-	uint64_t none_at = witness->given[key][STATUS_NOT_FOUND];
-	if (!witness_shape(witness, number)->forgives || none_at == 0 ||
-			none_at + oldest_of(witness, number) < witness->requests[number].received)
+	uint32_t run = witness->given[key][STATUS_NOT_FOUND];
+	if (!witness_shape(witness, number)->forgives || run == 0 ||
+			witness_age(witness, run, witness->requests[number].received) >
+					oldest_of(witness, number))
 		witness_complain(witness, "request %" PRIu32 " got null for what is no lack",
 				number);
 }

@@ -123,15 +123,19 @@ static void check_one_run(struct witness *witness, const struct scripted_job *jo
 		witness_complain(witness, "two runs of one flight, for k%" PRIu32, key);
 }
 
+/* Who finds a permit free as it is read runs at once, while those who have been given theirs in
+ * this stretch may not have been told. */
 static void check_order(struct witness *witness, struct seen_query *query, uint32_t request)
 {
 	const struct seen *seen = &witness->requests[request];
+	bool at_once = seen->state == UNSEEN;
 	if (query->shape == NOBODY)
 		return;
 	if (seen->arrival < query->latest)
 		witness_complain(witness, "request %" PRIu32 " got its permit after a later one",
 				request);
-	query->latest = seen->arrival;
+	if (!witness->left_over || !at_once)
+		query->latest = seen->arrival;
 }
 
 static void check_generation(
@@ -236,9 +240,11 @@ void witness_ask_cancelled(struct witness *witness, const struct scripted_ask *a
 static void note_end(struct witness *witness, uint32_t run, enum status status)
 {
 	struct seen_run *seen = &witness->runs[run];
-	seen->ended = witness->harness->world.async.now;
+	seen->ended = witness_now(witness);
+	seen->before = witness->untold;
 	seen->good = status == STATUS_OK;
-	witness->given[seen->key][status] = seen->ended;
+	witness->untold = run;
+	witness->given[seen->key][status] = run;
 }
 
 void witness_job_ends(struct witness *witness, const struct scripted_job *job, uint32_t run,
@@ -252,9 +258,9 @@ void witness_job_ends(struct witness *witness, const struct scripted_job *job, u
 	--*live_of(witness, generation_of_job(job), key_of_job(job));
 	note_end(witness, run, status);
 	if (!scripted_job_value(job, TEXT("n")))
-		witness_cache_ran(witness, query, &witness->runs[run], status);
+		witness_cache_ran(witness, query, run, status);
 	if (status == STATUS_NOT_FOUND && !scripted_job_value(job, TEXT("n")))
-		witness->missing_at[key_of_job(job)] = witness->harness->world.async.now;
+		witness->missing[key_of_job(job)] = run;
 }
 
 void witness_ask_ends(struct witness *witness, const struct scripted_ask *ask, enum status status,
@@ -267,7 +273,7 @@ void witness_ask_ends(struct witness *witness, const struct scripted_ask *ask, e
 	note_end(witness, answer->run, status);
 	witness->runs[answer->run].partial = answer->partial;
 	if (answer->odd) /* where its run is looked for, it is a bad answer */
-		witness->given[key_of_ask(ask)][STATUS_INTERNAL] = witness_now(witness);
+		witness->given[key_of_ask(ask)][STATUS_INTERNAL] = answer->run;
 	witness_breaker_answered(witness, ask, status);
 	if (request == NOBODY)
 		return;
