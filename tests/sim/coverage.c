@@ -68,6 +68,7 @@ static const enum met endings[] = {
 		MET_OUTLIER,
 		MET_PART,
 		MET_PARTS_CUT,
+		MET_SHED,
 		MET_STALE,
 		MET_FALLEN_BACK,
 		MET_REFRESH,

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Clients come in bursts, so that bounds are met; between them lies time in which ttls, deadlines
- * and stalls run out.
+ * Clients come in bursts, so that bounds are met, some of them with one question so that its queue
+ * grows long; between them lies time in which ttls, deadlines and stalls run out.
  */
 #include "tests/sim/plan.h"
 
@@ -14,6 +14,7 @@
 #define RELOADS	   UINT64_C(0x72656c6f6164) /* apart from all else that a seed decides */
 #define WORDS	   UINT64_C(0x776f726473)
 #define TURNS	   UINT64_C(0x7475726e73)
+#define FLOODS	   UINT64_C(0x666c6f6f6473)
 #define LAST_BURST 100 /* requests at the end come close together, for a drain to meet many */
 
 static bool per_thousand(struct random *random, uint32_t n)
@@ -160,10 +161,14 @@ static struct planned some_request(const struct plan *plan, uint32_t number, str
 	return request;
 }
 
-static bool plan_send(struct plan *plan, uint64_t at, uint32_t number, struct random *random)
+/* flood: it is one of many for the same queue. */
+static bool plan_send(
+		struct plan *plan, uint64_t at, uint32_t number, struct random *random, bool flood)
 {
 	struct planned *request = &plan->requests[number];
 	*request = some_request(plan, number, random);
+	if (flood)
+		request->shape = SHAPE_LOOKUP;
 	if (!add_act(plan, at, ACT_SEND, request->client, number))
 		return false;
 	if (!per_thousand(random, 250))
@@ -254,18 +259,23 @@ static bool plan_acts(struct plan *plan, struct random *random)
 	uint64_t drain;
 	uint32_t trouble = (uint32_t)random_below(random, 150);
 	uint64_t pace = 1 + random_below(random, 10 * WORLD_MS);
+	struct random floods;
+	bool flood = false;
+	random_init(&floods, plan->seed ^ FLOODS);
 	for (uint32_t number = 0; number < plan->request_count; number++) {
 		if (burst > 0)
 			burst--;
 		else
 			at += random_below(random, pace);
-		if (burst == 0 && per_thousand(random, 10))
+		if (burst == 0 && per_thousand(random, 10)) {
 			burst = random_below(random, 100);
+			flood = per_thousand(&floods, 250);
+		}
 		if (per_thousand(random, 2))
 			at += random_below(random, 3000 * WORLD_MS);
 		if (number + LAST_BURST == plan->request_count)
 			burst = LAST_BURST;
-		if (!plan_send(plan, at, number, random) ||
+		if (!plan_send(plan, at, number, random, flood && burst > 0) ||
 				(per_thousand(random, trouble) && !plan_trouble(plan, at, random)))
 			return false;
 	}
