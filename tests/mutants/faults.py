@@ -34,6 +34,8 @@ FAULTS = [
     # What a source is asked.
     ("a source's own template is filled in as a key is", "pipeline/stages/question.c",
      "names_text(names, text->template, text->use,", "names_text(names, text->template, TEMPLATE_KEY,"),
+    ("a reply that is not large is refused where memory is used up", "pipeline/requests/request.c",
+     "outcome.value.text.size < REPLY_LARGE ||", "outcome.value.text.size < REPLY_LARGE / 64 ||"),
     # Turns that leave work over.
     ("a turn that leaves work over asks for no other", "pipeline/async/async.c",
      "	return runner_idle(&async->runner) ? wheel_next(&async->wheel) : async->now;", "	return wheel_next(&async->wheel);"),

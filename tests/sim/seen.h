@@ -37,7 +37,8 @@ struct seen_race {
 	bool timed;	/* by the fan-out's own timeout */
 	uint64_t heard; /* in which stretch a source last answered in time, by when that began */
 	bool known;	/* how it must end, and what it gives, */
-	bool expired;	/* and it was at the limit or past it then */
+	bool expired;	/* and it was at the limit or past it then, */
+	bool won;	/* and had enough good answers */
 	struct seen_branch branches[GROUPS_MAX][SOURCES];
 };
 

@@ -181,8 +181,10 @@ void witness_race_ended(struct witness *witness, uint32_t number)
 	const struct race *race = witness_race_of(witness, number);
 	struct seen *seen = &witness->requests[number];
 	uint64_t now = witness_now(witness);
-	if (!is_known(witness, number) || now >= seen->deadline ||
-			seen->status == STATUS_RESOURCE_EXHAUSTED)
+	if (!is_known(witness, number) || now >= seen->deadline)
+		return;
+	/* It was refused before it could ask: see witness_refusal.c. */
+	if (seen->status == STATUS_RESOURCE_EXHAUSTED && seen->race.asked == 0)
 		return;
 	/* One that waits for its client to read may end later than it was decided. */
 	if (witness_planned(witness, number)->stream && now >= seen->race.limit)
@@ -195,6 +197,10 @@ void witness_race_ended(struct witness *witness, uint32_t number)
 	seen->parts.came = count_good(seen);
 	seen->race.expired = now >= seen->race.limit;
 	enum decision decision = decide(witness, number, now);
+	seen->race.won = decision == WON;
+	/* What it has won may be too large for the memory that is left: its reply must tell. */
+	if (decision == WON && seen->status == STATUS_RESOURCE_EXHAUSTED)
+		return;
 	if (decision != (seen->status == STATUS_OK ? WON : FAILED))
 		witness_complain(witness, "request %" PRIu32 " ends %s, but its answers say %s",
 				number, status_text(seen->status).data,

@@ -138,6 +138,19 @@ static void write_each(struct body *body, uint32_t groups)
 	buffer_append(&body->text, lacks ? TEXT("}}") : TEXT("}"));
 }
 
+/* Nothing else may refuse what has been won. */
+static void check_large(struct witness *witness, uint32_t number, struct text due,
+		const struct wire_reply *reply)
+{
+	static const char why[] = "so large a reply";
+	bool whole = witness->requests[number].parts.told == 0;
+	if (!whole || due.size < REPLY_LARGE ||
+			!memmem(reply->body.data, reply->body.size, why, sizeof(why) - 1))
+		witness_complain(witness,
+				"request %" PRIu32 " has won %zu bytes, and is refused: %.*s",
+				number, due.size, TEXT_ARG(reply->body));
+}
+
 static void check_value(struct witness *witness, uint32_t number, const struct wire_reply *reply)
 {
 	struct body body = {
@@ -153,10 +166,12 @@ static void check_value(struct witness *witness, uint32_t number, const struct w
 		write_group(&body, body.seen->branches[0]);
 	struct text due = buffer_text(&body.text);
 	bool whole = witness->requests[number].parts.told == 0;
-	if (whole && !text_equal(due, reply->body))
+	if (reply->status != STATUS_OK)
+		check_large(witness, number, due, reply);
+	else if (whole && !text_equal(due, reply->body))
 		witness_complain(witness, "request %" PRIu32 " got %.*s and not %.*s", number,
 				TEXT_ARG(reply->body), TEXT_ARG(due));
-	if (reply->partial != body.partial)
+	if (reply->status == STATUS_OK && reply->partial != body.partial)
 		witness_complain(witness, "request %" PRIu32 " is said to be %s", number,
 				reply->partial ? "partial" : "whole");
 	buffer_deinit(&body.text);
@@ -202,7 +217,7 @@ void witness_race_replied(struct witness *witness, uint32_t number, const struct
 	const struct seen_race *race = &witness->requests[number].race;
 	if (!race->known)
 		return;
-	if (reply->status == STATUS_OK)
+	if (race->won)
 		check_value(witness, number, reply);
 	else
 		check_causes(witness, number, reply);
