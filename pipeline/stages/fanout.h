@@ -125,6 +125,8 @@ const struct branch *fanout_best_branch(
 
 /* fanout_asks.c */
 void fanout_asks(const struct stage_frame *frame, ask_visit_fn visit, void *user);
+/* Whether its answer is here, looked at or not. */
+bool fanout_heard(const struct branch *branch);
 
 /* fanout.c */
 void fanout_close_group(struct fanout_frame *self, struct group *group);

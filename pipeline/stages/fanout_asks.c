@@ -37,7 +37,7 @@ static enum ask_end end_of(const struct fanout_frame *self, const struct group *
 }
 
 /* What was cancelled has ended, too, and has not answered. */
-static bool is_heard(const struct branch *branch)
+bool fanout_heard(const struct branch *branch)
 {
 	const struct frame *frame = branch->frame;
 	return frame->state > FRAME_WAITING && frame->outcome.status != STATUS_CANCELLED;
@@ -57,7 +57,7 @@ static void visit_group(const struct fanout_frame *self, const struct group *gro
 				.asked = branch->asked,
 				.ended = branch->ended,
 				.end = end_of(self, group, branch),
-				.heard = is_heard(branch),
+				.heard = fanout_heard(branch),
 				.status = branch->status,
 		};
 		visit(user, &told);

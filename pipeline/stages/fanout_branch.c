@@ -66,10 +66,12 @@ static bool tells_time(
 	       (branch->state == BRANCH_LOST && attempt->overtaken);
 }
 
-/* What was cancelled before it had answered, because others had or because all of it was. */
+/* What was not wanted any more, because others had answered; or because all of it was cancelled
+ * before it had. */
 static void count_loser(struct run *run, const struct branch *branch)
 {
-	if (branch->state != BRANCH_LOST && branch->state != BRANCH_CUT)
+	bool cut = branch->state == BRANCH_CUT && !fanout_heard(branch);
+	if (branch->state != BRANCH_LOST && !cut)
 		return;
 	run->losers++;
 	run->wasted_ns += branch->ended - branch->asked;

@@ -286,6 +286,20 @@ static void test_asks_that_were_in_vain_are_losers(void **state)
 	assert_int_equal(trial->run.losers, 1);
 }
 
+/* Both have timed out, one with its answer here, when all is cut off before anybody has looked. */
+static void test_what_had_answered_when_all_was_cut_off_is_no_loser(void **state)
+{
+	load_fanout("to: [north, south], timeout: 5ms");
+	struct trial *trial = start("p", "{}", 1000);
+	quote(&world.north, 0, "1");
+	async_enter(&world.async, WORLD_START + 10 * WORLD_MS);
+	cut(trial);
+	(void)world_turn(&world);
+	assert_int_equal(trial->scope.count, 0);
+	assert_int_equal(trial->run.losers, 1);
+	assert_true(trial->run.wasted_ns == 10 * WORLD_MS);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -312,6 +326,7 @@ int main(void)
 			stage_test(test_one_element_is_partial),
 			stage_test(test_an_error_is_not_partial),
 			stage_test(test_asks_that_were_in_vain_are_losers),
+			stage_test(test_what_had_answered_when_all_was_cut_off_is_no_loser),
 	};
 	return cmocka_run_group_tests_name("stages/fanout_partial", tests, NULL, NULL);
 }
