@@ -43,6 +43,8 @@ FAULTS = [
      "flight->held || flight->ended)", "flight->held)"),
     ("an answer and a read that come in one turn both wake a fan-out", "pipeline/stages/fanout_parts.c",
      "	if (frame_pends(&parts->room.frame))\n", "	if (parts->room.frame.state == FRAME_WAITING)\n"),
+    ("what had answered when all was cut off counts as a loser", "pipeline/stages/fanout_branch.c",
+     "branch->state == BRANCH_CUT && !fanout_heard(branch);", "branch->state == BRANCH_CUT;"),
     # Feeds.
     ("of an outlier all is learned", "pipeline/async/stream_outlier.c",
      "flagged ? copysign(limit, difference) : difference", "difference"),

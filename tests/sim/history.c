@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A loop like the daemon's, without a kernel: a turn is made when something is due (a message, a
- * job's end, a deadline), or somewhat later, as on a busy machine.
+ * job's end, a deadline) or the last one has left something to do, or somewhat later, as on a busy
+ * machine.
  */
 #include "tests/sim/history.h"
 
@@ -115,7 +116,9 @@ static void go_on(struct history *history)
 			return;
 		if (next < now)
 			next = now;
-		if (next > now && random_below(&history->random, 1000) < history->plan->lagging)
+		bool left = !runner_idle(&history_async(history)->runner);
+		if ((next > now || left) &&
+				random_below(&history->random, 1000) < history->plan->lagging)
 			next += random_below(&history->random, LAG_MAX);
 		turn(history, next);
 	}

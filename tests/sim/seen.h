@@ -36,6 +36,7 @@ struct seen_race {
 	uint64_t limit; /* when those that have not answered are given up, */
 	bool timed;	/* by the fan-out's own timeout */
 	uint64_t heard; /* in which stretch a source last answered in time, by when that began */
+	bool late;	/* that may have been told when it was not in time any more */
 	bool known;	/* how it must end, and what it gives, */
 	bool expired;	/* and it was at the limit or past it then, */
 	bool won;	/* and had enough good answers */
@@ -74,7 +75,8 @@ struct seen_hedge {
 	uint32_t failed;    /* in whose place no other was asked yet */
 	uint64_t failed_at; /* the latest */
 	uint64_t due;	    /* when a hedge may be sent */
-	uint64_t both_at;   /* it was due when one was asked for an error: at that moment */
+	uint32_t both;	    /* how often it was due when one was asked for an error: */
+	uint64_t both_in;   /* in that stretch */
 	bool met;	    /* it has been looked at since */
 };
 
@@ -101,6 +103,8 @@ struct seen_source {
 	uint64_t good_at;
 	struct seen_failures sure;
 	struct seen_failures possible; /* those too that may have been cut off from above */
+	uint64_t in_time; /* good answers in this stretch, which may be told too late, */
+	uint64_t until;	  /* the first of them past this */
 };
 
 /* What must be told of a request. */

@@ -116,6 +116,8 @@ static void check(struct witness *witness)
 {
 	const struct engine_counts *counts = engine_counts(witness->harness->engine);
 	witness->told_in_stretch = 0;
+	witness->longest_stretch = greater(
+			witness->longest_stretch, witness_now(witness) - witness->stretch_began);
 	for (; witness->untold; witness->untold = witness->runs[witness->untold].before)
 		witness->runs[witness->untold].told = witness_now(witness);
 	if (counts->in_flight != witness->in_flight)

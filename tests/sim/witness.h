@@ -52,11 +52,12 @@ struct witness {
 	 * told later than they happened, and none from before it is still to be told.
 	 */
 	uint64_t stretch_began;
-	uint64_t telling_since; /* when its first turn began to tell; ASYNC_NEVER: not yet */
-	bool left_over;		/* this turn goes on with what the one before it has left */
-	bool has_left_over;	/* some turn has left something */
-	bool found;		/* by the latest look into a cache */
-	size_t told_in_stretch; /* ends in it, those that are unsettled aside */
+	uint64_t longest_stretch; /* a duration */
+	uint64_t telling_since;	  /* when its first turn began to tell; ASYNC_NEVER: not yet */
+	bool left_over;		  /* this turn goes on with what the one before it has left */
+	bool has_left_over;	  /* some turn has left something */
+	bool found;		  /* by the latest look into a cache */
+	size_t told_in_stretch;	  /* ends in it, those that are unsettled aside */
 	uint64_t arrivals;
 	uint64_t told;
 	uint64_t in_flight;

@@ -40,6 +40,18 @@ static uint64_t before(uint64_t now, uint64_t duration)
 	return now > duration ? now - duration : 0;
 }
 
+static void note_good(struct seen_source *seen, uint64_t now, uint64_t limit)
+{
+	seen->good_at = now;
+	seen->until = seen->in_time++ == 0 ? limit : lesser(limit, seen->until);
+}
+
+/* How many that came in time may have been told when it was over. */
+static uint64_t count_late(const struct seen_source *seen, uint64_t now)
+{
+	return now >= seen->until ? seen->in_time : 0;
+}
+
 static void on_open(struct witness *witness, struct seen_source *seen, const struct source *source)
 {
 	const struct breaker *breaker = &source->breaker;
@@ -47,15 +59,17 @@ static void on_open(struct witness *witness, struct seen_source *seen, const str
 	uint64_t least = ((uint64_t)breaker->settings.of * breaker->settings.failures + 99) / 100;
 	/* The clock may move between the end of a question and what is made of it. */
 	uint64_t stretch = now - witness->stretch_began;
+	uint64_t longest = greater(stretch, witness->longest_stretch);
+	uint64_t within = breaker->settings.within;
+	uint64_t late = count_late(seen, now);
 	bool reopened = breaker->opened == seen->opened; /* its trial was cancelled */
 	if (least > FAILURES_KEPT)
 		least = FAILURES_KEPT;
 	if (seen->state == BREAKER_CLOSED &&
-			count_since(&seen->possible,
-					before(now, breaker->settings.within + stretch)) < least)
+			late + count_since(&seen->possible, before(now, within + longest)) < least)
 		witness_complain(witness, "%s is left alone with too few failures", source->name);
 	if (seen->state == BREAKER_HALF_OPEN && !reopened &&
-			count_since(&seen->possible, now - stretch) == 0)
+			late + count_since(&seen->possible, now - stretch) == 0)
 		witness_complain(witness, "%s is left alone, and its trial did not fail",
 				source->name);
 	if (!reopened)
@@ -113,7 +127,7 @@ void witness_breaker_answered(
 	if (failed)
 		add(&seen->sure, now);
 	else if (!gave_up)
-		seen->good_at = now;
+		note_good(seen, now, ask->ask.frame.scope->deadline);
 	if (failed || gave_up || now >= ask->ask.frame.scope->deadline)
 		add(&seen->possible, now);
 }
@@ -133,9 +147,12 @@ void witness_breaker_check(struct witness *witness)
 			&world->north, &world->south, &world->east, &world->west};
 	for (size_t i = 0; i < 4; i++) {
 		const struct breaker *breaker = &sources[i]->source.breaker;
-		const struct seen_source *seen = &witness->sources[i];
+		struct seen_source *seen = &witness->sources[i];
 		uint64_t of = breaker->settings.of, within = breaker->settings.within;
 		uint64_t now = witness_now(witness);
+		for (uint64_t late = count_late(seen, now); late > 0; late--)
+			add(&seen->possible, now);
+		seen->in_time = 0;
 		if (of == 0 || of * 3 > FAILURES_KEPT || breaker->state != BREAKER_CLOSED ||
 				seen->good_at >= before(now, 2 * within))
 			continue;

@@ -32,6 +32,13 @@ static const struct aging *aging_of(const struct witness *witness)
 	return &witness->plan->configuration.shapes[SHAPE_CACHE].aging;
 }
 
+/* How long a flight for such a request may last. */
+static uint64_t ceiling_of(const struct witness *witness, uint32_t number)
+{
+	uint64_t own = cache_of(witness, number)->deadline;
+	return own ? own : witness->plan->configuration.max_deadline;
+}
+
 static bool all_are_held(const struct witness *witness)
 {
 	return aging_of(witness)->background == BACKGROUND_MANY && !witness->draining;
@@ -241,8 +248,10 @@ void witness_cache_gave(struct witness *witness, uint32_t number, uint32_t run,
 	if (seen->stale || text_equal(reply->cache, TEXT("hit")))
 		note_value(witness, seen, run);
 	const struct seen_run *none = &witness->runs[value->none];
+	uint64_t none_at = witness_told_at(witness, value->none);
 	if (value->none > 0 && from->begun < none->begun && from->ended < none->ended &&
-			seen->received > witness_told_at(witness, value->none))
+			seen->received > none_at &&
+			none_at < none->begun + ceiling_of(witness, number))
 		witness_complain(witness,
 				"request %" PRIu32 " got a value though there was none by then",
 				number);

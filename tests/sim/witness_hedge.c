@@ -58,10 +58,13 @@ static void pay(struct witness *witness, uint32_t number, const struct hedging *
 static void check_hedge(struct witness *witness, uint32_t number, const struct hedging *hedging,
 		const struct source *source)
 {
-	const struct seen *seen = &witness->requests[number];
+	struct seen *seen = &witness->requests[number];
 	uint64_t now = witness_now(witness);
 	uint64_t left = seen->deadline - now;
-	if (now < seen->hedge.due && now != seen->hedge.both_at)
+	bool early = now < seen->hedge.due;
+	if (early && seen->hedge.both_in == witness->stretch_began && seen->hedge.both > 0)
+		seen->hedge.both--;
+	else if (early)
 		witness_complain(witness, "request %" PRIu32 " is hedged too early", number);
 	if (source->latency.known >= hedging->samples && left < source->latency.quantiles[P50])
 		witness_complain(witness, "request %" PRIu32 " is hedged in vain", number);
@@ -72,8 +75,10 @@ static void check_hedge(struct witness *witness, uint32_t number, const struct h
 static void note_both(struct witness *witness, uint32_t number)
 {
 	struct seen_hedging *all = &witness_generation_of(witness, number)->hedging;
+	struct seen_hedge *seen = &witness->requests[number].hedge;
 	all->sure = all->sure > HUNDREDTHS ? all->sure - HUNDREDTHS : 0;
-	witness->requests[number].hedge.both_at = witness_now(witness);
+	seen->both = seen->both_in == witness->stretch_began ? seen->both + 1 : 1;
+	seen->both_in = witness->stretch_began;
 }
 
 static void earn(struct witness *witness, uint32_t number, const struct hedging *hedging)
@@ -109,12 +114,10 @@ void witness_hedge_asked(struct witness *witness, uint32_t number, const struct 
 		earn(witness, number, hedging);
 	if (seen->asked >= hedging->needed && seen->failed > 0) {
 		seen->failed--;
-		seen->both_at = 0;
 		if (witness_now(witness) >= seen->due)
 			note_both(witness, number);
 	} else if (seen->asked >= hedging->needed) {
 		check_hedge(witness, number, hedging, source);
-		seen->both_at = 0;
 	}
 	seen->asked++;
 	seen->next = place + 1;

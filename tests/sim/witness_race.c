@@ -29,7 +29,7 @@ static bool is_known(const struct witness *witness, uint32_t number)
 {
 	const struct race *race = witness_race_of(witness, number);
 	const struct seen_race *seen = &witness->requests[number].race;
-	return race && !seen->staggered &&
+	return race && !seen->staggered && !seen->late &&
 	       seen->asked == race->sources * witness_race_groups(witness, number);
 }
 
@@ -176,11 +176,19 @@ static uint32_t count_good(const struct seen *seen)
 	return good;
 }
 
+/* What was answered in time may be told too late. */
+static void note_late(struct witness *witness, uint32_t number)
+{
+	struct seen_race *race = &witness->requests[number].race;
+	race->late |= race->heard == witness->stretch_began && witness_now(witness) >= race->limit;
+}
+
 void witness_race_ended(struct witness *witness, uint32_t number)
 {
 	const struct race *race = witness_race_of(witness, number);
 	struct seen *seen = &witness->requests[number];
 	uint64_t now = witness_now(witness);
+	note_late(witness, number);
 	if (!is_known(witness, number) || now >= seen->deadline)
 		return;
 	/* It was refused before it could ask: see witness_refusal.c. */
@@ -188,9 +196,6 @@ void witness_race_ended(struct witness *witness, uint32_t number)
 		return;
 	/* One that waits for its client to read may end later than it was decided. */
 	if (witness_planned(witness, number)->stream && now >= seen->race.limit)
-		return;
-	/* What was answered in time may be told too late. */
-	if (now >= seen->race.limit && seen->race.heard == witness->stretch_began)
 		return;
 	seen->race.known = true;
 	seen->parts.exact = !race->any && !race->lowest && !race->highest;
@@ -215,6 +220,7 @@ void witness_race_ended(struct witness *witness, uint32_t number)
 
 void witness_race_waits(struct witness *witness, uint32_t number)
 {
+	note_late(witness, number);
 	if (is_known(witness, number) &&
 			decide(witness, number, witness_now(witness) - TICK_NS) != OPEN &&
 			!witness_stream_waits(witness, number))
