@@ -4,6 +4,12 @@
  */
 #include "pipeline/resources/source.h"
 
+#include "pipeline/base/lesser.h"
+
+/* So often it is spared before it is asked once; half as often after each good answer in a row. */
+#define SPARED_TIMES 50U
+#define HALVED_MAX   5
+
 const struct option source_breaker_options[] = {
 		{.key = "failures",
 				.kind = OPTION_PERCENT,
@@ -49,8 +55,18 @@ static void tell(struct source *source, enum breaker_state before)
 		source->breaker_changed(source->breaker_user, source);
 }
 
+bool source_spared(struct source *source)
+{
+	if (retry_budget_allows(&source->spare) ||
+			source->spared >= SPARED_TIMES >> source->good_in_a_row)
+		return false;
+	source->spared++;
+	return true;
+}
+
 enum breaker_pass source_ask(struct source *source, uint64_t now)
 {
+	source->spared = 0;
 	enum breaker_state before = source->breaker.state;
 	enum breaker_pass pass = breaker_ask(&source->breaker, now);
 	tell(source, before);
@@ -60,10 +76,13 @@ enum breaker_pass source_ask(struct source *source, uint64_t now)
 void source_ended(struct source *source, uint64_t now, enum breaker_pass pass, enum breaker_end end)
 {
 	enum breaker_state before = source->breaker.state;
-	if (end == BREAKER_GOOD)
+	if (end == BREAKER_GOOD) {
 		retry_budget_succeeded(&source->spare);
-	else if (end == BREAKER_FAILED)
+		source->good_in_a_row = (uint32_t)lesser(source->good_in_a_row + 1, HALVED_MAX);
+	} else if (end == BREAKER_FAILED) {
 		retry_budget_failed(&source->spare);
+		source->good_in_a_row = 0;
+	}
 	breaker_ended(&source->breaker, now, pass, end);
 	tell(source, before);
 }

@@ -106,6 +106,8 @@ struct source {
 	/* How it does, told by whoever asks it. Cleared, it has no breaker and spares all. */
 	struct breaker breaker;
 	struct retry_budget spare; /* for what is asked only because another failed, or is slow */
+	uint32_t spared;	   /* times, since it was last asked anything */
+	uint32_t good_in_a_row;	   /* answers; no more than matter are counted */
 	struct latency latency;	   /* of its answers */
 	void (*breaker_changed)(void *user, const struct source *source); /* may be NULL */
 	void *breaker_user;
@@ -113,6 +115,12 @@ struct source {
 
 /* By options of SOURCE_OPTIONS. */
 void source_configure(struct source *source, const struct option_map *options);
+
+/*
+ * Whether it is to be spared a question that need not be asked of it. It counts how often it was:
+ * one that would never be asked anything could never give the good answers that end this.
+ */
+bool source_spared(struct source *source);
 
 /* Around each question: whether its breaker lets it pass, and how it ended. */
 enum breaker_pass source_ask(struct source *source, uint64_t now);

@@ -177,7 +177,7 @@ void fanout_pass_open(struct fanout_frame *self, struct group *group)
 static bool spared(const struct fanout *fanout, const struct group *group)
 {
 	return fanout->hedge.on && group->started >= fanout->needed && !group->hedging &&
-	       !retry_budget_allows(&fanout->sources[group->next].question.source->spare);
+	       source_spared(fanout->sources[group->next].question.source);
 }
 
 static bool more_wanted(const struct fanout *fanout, const struct group *group)

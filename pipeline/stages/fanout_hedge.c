@@ -88,8 +88,8 @@ static bool too_late(const struct fanout *fanout, const struct group *group, uin
 
 static bool affordable(struct fanout *fanout, const struct group *group)
 {
-	const struct source *source = fanout->sources[group->next].question.source;
-	return retry_budget_allows(&source->spare) && hedge_budget_take(&fanout->hedge.budget);
+	struct source *source = fanout->sources[group->next].question.source;
+	return !source_spared(source) && hedge_budget_take(&fanout->hedge.budget);
 }
 
 /* Those that are still at it have taken too long. */

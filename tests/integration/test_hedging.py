@@ -29,6 +29,9 @@ pipelines:
   alone:
     takes: {symbol: string}
     steps: [{fanout: {to: north}}]
+  behind:
+    takes: {symbol: string}
+    steps: [{fanout: {to: [south, north], wait: any, hedge: {after: 60s, budget: 100%}}}]
 """
 
 
@@ -144,6 +147,27 @@ def test_a_source_that_is_away_is_told_of_once(stack):
     equal([topic for topic, _ in told if topic != "stats"], ["daemon.source_breaker_half_open"])
 
 
+def test_a_source_that_was_spared_comes_back(stack):
+    """South fails, and so does north, which stands behind it, until it is well again."""
+    north, (south, _) = Scripted(stack), quotes(stack, "south", "--fail", "1")
+    daemon, feed = over(stack, ", breaker: {of: 0}, spare: 2", north=north.endpoint, south=south.endpoint)
+    client = Client(stack, daemon)
+
+    def ask(pipeline, answer):
+        client.ask(pipeline, "asked", APPLE, budget=BUDGET)
+        _, name, _ = north.hear()
+        north.say(f"{name} {answer}")
+        return client.hear()
+
+    equal(ask("alone", "UNAVAILABLE us=0").status, "UNAVAILABLE")
+    for _ in range(50):
+        equal(client.call("behind", APPLE, budget=BUDGET).body["causes"][1]["error"], "spared, because too much of it fails")
+    for _ in range(2):
+        equal(ask("behind", "OK us=0\n7").body, 7)
+    stats = feed.stats(lambda stats: stats["sources"]["north"]["answered"] == 3)
+    equal(stats["sources"]["north"]["asked"], 3)
+
+
 def test_the_example(stack):
     text = (EXAMPLES / "hedged.yaml").read_text()
     text = re.sub(r"^(listen|telemetry):.*\n", "", text, flags=re.M)
@@ -163,4 +187,4 @@ def test_the_example(stack):
 
 tap.run([test_a_source_that_hangs_is_hedged, test_slow_answers_are_hedged, test_a_source_that_fails_needs_no_hedge,
          test_a_source_that_fails_is_left_alone, test_one_question_is_let_through,
-         test_a_source_that_is_away_is_told_of_once, test_the_example])
+         test_a_source_that_is_away_is_told_of_once, test_a_source_that_was_spared_comes_back, test_the_example])

@@ -141,6 +141,7 @@ struct configuration {
 	size_t shape_count;
 	uint64_t in_flight;
 	uint64_t in_flight_min; /* from where it adapts; 0: it does not */
+	bool unseen_hedges;	/* others than those of the HEDGE */
 	uint64_t per_client;
 	uint64_t bytes;
 	uint64_t deadline;

@@ -134,6 +134,7 @@ void writer_fanout(struct writer *writer, bool in_miss)
 	if (race->needed < race->sources && writer_one_in(writer, 2)) {
 		buffer_append(writer->yaml, TEXT(", hedge: "));
 		write_hedge(writer, &unseen);
+		writer->configuration->unseen_hedges = true;
 	}
 	buffer_append(writer->yaml, TEXT("}"));
 }

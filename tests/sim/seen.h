@@ -101,6 +101,7 @@ struct seen_source {
 	uint64_t opened;
 	uint64_t trials; /* since its breaker changed */
 	uint64_t good_at;
+	uint64_t spared; /* so often at most, since it was last asked */
 	struct seen_failures sure;
 	struct seen_failures possible; /* those too that may have been cut off from above */
 	uint64_t in_time; /* good answers in this stretch, which may be told too late, */

@@ -112,6 +112,7 @@ void witness_breaker_asked(struct witness *witness, const struct source *source)
 		witness_complain(witness, "%s is asked while its breaker is open", source->name);
 	if (source->breaker.state == BREAKER_HALF_OPEN && ++seen->trials > 1)
 		witness_complain(witness, "%s is tried by more than one", source->name);
+	seen->spared = witness_hedge_spared(witness);
 }
 
 /* An answer at the very moment of its limit is late. And who had too little time has failed where

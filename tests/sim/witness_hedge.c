@@ -2,7 +2,8 @@
 /*
  * A HEDGE asks its sources one after another: so many as must answer, and then one more for each
  * that fails and for each wait that is over, which the budget must pay. It is foretold when the
- * next may be asked, and, where nothing stands in the way, when it must.
+ * next may be asked, and, where nothing stands in the way, when it must. One of which too much has
+ * failed must have been spared often enough since it was last asked.
  */
 #include <inttypes.h>
 
@@ -13,6 +14,7 @@
 #define HUNDREDTHS 100
 #define NOT_SURE   300		  /* of the budget: so much may have been earned in one step */
 #define SOON_NS	   (4 * WORLD_MS) /* a source is not asked when less than that remains */
+#define SPARED	   50U		  /* times, before it is asked once */
 
 /* NULL: the request is for another shape. */
 static const struct hedging *hedging_of(const struct witness *witness, uint32_t number)
@@ -71,6 +73,24 @@ static void check_hedge(struct witness *witness, uint32_t number, const struct h
 	pay(witness, number, hedging);
 }
 
+/* Each that asks in turn spares a source twice at most: as a hedge, and when another has failed. */
+uint64_t witness_hedge_spared(const struct witness *witness)
+{
+	return 2 * (witness->in_flight + witness->sent_count + 1);
+}
+
+/* How many good answers it has given in a row is the engine's own: what is made of it is not. */
+static void check_spared(struct witness *witness, uint32_t place, const struct source *source)
+{
+	uint64_t spared = witness->sources[place].spared;
+	if (witness->plan->configuration.unseen_hedges || retry_budget_allows(&source->spare))
+		return;
+	if (spared < SPARED >> source->good_in_a_row)
+		witness_complain(witness,
+				"%s is asked though it is to be spared, and was %" PRIu64 " times",
+				source->name, spared);
+}
+
 /* It may be that this was the hedge, and that there was nobody left to ask for the error. */
 static void note_both(struct witness *witness, uint32_t number)
 {
@@ -97,6 +117,8 @@ void witness_hedge_begins(struct witness *witness, uint32_t number)
 	struct seen_hedging *all = &witness_generation_of(witness, number)->hedging;
 	if (all->requests++ == 0)
 		all->sure = hedging->budget ? HEDGE_BUDGET_KEPT * HUNDREDTHS : 0;
+	for (uint32_t i = 0; i < SOURCES; i++)
+		witness->sources[i].spared += 2;
 }
 
 void witness_hedge_asked(struct witness *witness, uint32_t number, const struct source *source)
@@ -112,6 +134,8 @@ void witness_hedge_asked(struct witness *witness, uint32_t number, const struct 
 		witness_complain(witness, "request %" PRIu32 " asks out of its order", number);
 	if (seen->asked == 0)
 		earn(witness, number, hedging);
+	if (seen->asked >= hedging->needed)
+		check_spared(witness, hedging->to[place], source);
 	if (seen->asked >= hedging->needed && seen->failed > 0) {
 		seen->failed--;
 		if (witness_now(witness) >= seen->due)

@@ -247,6 +247,8 @@ uint32_t witness_cache_waiters(const struct witness *witness, uint32_t number);
 void witness_hedge_begins(struct witness *witness, uint32_t number);
 void witness_hedge_asked(struct witness *witness, uint32_t number, const struct source *source);
 void witness_hedge_answered(struct witness *witness, uint32_t number, bool good);
+/* How often, at most, those that go on will spare a source that was asked just now. */
+uint64_t witness_hedge_spared(const struct witness *witness);
 /* It still waits. */
 void witness_hedge_waits(struct witness *witness, uint32_t number);
 

@@ -249,6 +249,43 @@ static void test_a_source_that_fails_is_spared(void **state)
 	cut(trial);
 }
 
+/* North fails, and somebody else is asked, who answers. */
+static void replace_north(struct scripted_source *other)
+{
+	struct trial *trial = start("p", "{}", 1000);
+	refuse(&world.north, 0, STATUS_NOT_FOUND, NULL);
+	(void)world_turn(&world);
+	world_at(&world, ms_now() + 1);
+	quote(other, 0, "3");
+	expect(trial, "OK 3");
+}
+
+/* North is slow, and that is all. */
+static void wait_for_north(void)
+{
+	struct trial *trial = start("p", "{}", 1000);
+	world_at(&world, ms_now() + 22);
+	quote(&world.north, 0, "1");
+	expect(trial, "OK 1");
+}
+
+/* Both what is not asked in the place of another and what is not asked as a hedge leads back. */
+static void test_a_source_that_is_well_again_comes_back(void **state)
+{
+	retry_budget_init(&world.south.source.spare, 2);
+	retry_budget_failed(&world.south.source.spare);
+	load_fanout("to: [north, south, east], wait: any, hedge: 20ms");
+	for (unsigned i = 0; i < 25; i++) {
+		replace_north(&world.east);
+		wait_for_north();
+	}
+	expect_asked(50, 0, 25);
+	replace_north(&world.south);
+	expect_asked(51, 1, 25);
+	replace_north(&world.south); /* it has more than half of its tokens again */
+	expect_asked(52, 2, 25);
+}
+
 static void load_breaker(const char *options)
 {
 	static const struct breaker_settings settings = {
@@ -381,6 +418,7 @@ int main(void)
 			stage_test(test_the_budget_stops_it),
 			stage_test(test_no_hedge_when_too_little_remains),
 			stage_test(test_a_source_that_fails_is_spared),
+			stage_test(test_a_source_that_is_well_again_comes_back),
 			stage_test(test_an_open_breaker_is_passed_by),
 			stage_test(test_an_open_breaker_answers_at_once),
 			stage_test(test_a_cancelled_call_is_no_failure),
