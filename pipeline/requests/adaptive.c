@@ -65,3 +65,11 @@ uint64_t adaptive_sample(
 	}
 	return (uint64_t)adaptive->limit;
 }
+
+uint64_t adaptive_failed(
+		struct adaptive *adaptive, uint64_t now, uint64_t took_ns, uint64_t in_flight)
+{
+	if (adaptive->usual_ns == 0 || (double)took_ns <= TOLERANCE * adaptive->usual_ns)
+		return (uint64_t)adaptive->limit;
+	return adaptive_sample(adaptive, now, took_ns, in_flight);
+}

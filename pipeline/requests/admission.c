@@ -36,11 +36,17 @@ const char *admission_used_up(const struct client *client)
 void admission_learn(
 		struct engine *engine, const struct request *request, const struct outcome *outcome)
 {
-	if (engine->limits.in_flight_min == 0 || outcome->status == STATUS_RESOURCE_EXHAUSTED)
+	/* How long it takes to give an answer in parts is up to the client as well. */
+	if (engine->limits.in_flight_min == 0 || outcome->status == STATUS_RESOURCE_EXHAUSTED ||
+			request->delivery)
 		return;
-	engine->counts.in_flight_max = adaptive_sample(&engine->adaptive, engine->async->now,
-			engine->async->now - request->received,
-			engine->counts.in_flight + engine->counts.reaping);
+	bool done = outcome->status == STATUS_OK || outcome->status == STATUS_NOT_FOUND;
+	uint64_t now = engine->async->now;
+	uint64_t took_ns = now - request->received;
+	uint64_t in_flight = engine->counts.in_flight + engine->counts.reaping;
+	engine->counts.in_flight_max =
+			done ? adaptive_sample(&engine->adaptive, now, took_ns, in_flight)
+			     : adaptive_failed(&engine->adaptive, now, took_ns, in_flight);
 }
 
 bool admission_memory_used_up(const struct engine *engine)

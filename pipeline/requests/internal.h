@@ -129,7 +129,8 @@ void in_flight_remove(struct request *request);
  * without the first two, the usual one. */
 uint64_t admission_deadline(const struct engine *engine, const struct pipeline *pipeline,
 		uint64_t budget_ms, uint64_t received);
-/* A request that was in flight has run to its end: the limit may follow from how long it took. */
+/* A request that was in flight has run to its end, or its deadline: the limit may follow from how
+ * long it took. */
 void admission_learn(struct engine *engine, const struct request *request,
 		const struct outcome *outcome);
 /* The limit because of which nothing of this client may wait now, in words; NULL: it may. */

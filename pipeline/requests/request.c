@@ -63,7 +63,7 @@ static struct outcome answer_of(struct request *request, struct outcome outcome)
 static void finish(struct request *request, const struct outcome *outcome, enum reason reason)
 {
 	struct outcome answer = answer_of(request, *outcome);
-	if (reason == REASON_NONE)
+	if (reason == REASON_NONE || reason == DEADLINE)
 		admission_learn(request->engine, request, outcome);
 	if (reason != REASON_NONE || request->scope.count > 0)
 		record_cut(request->pipeline, &request->run);

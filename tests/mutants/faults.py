@@ -318,7 +318,13 @@ FAULTS = [
      "	adaptive->limit = between(adaptive->limit, (double)adaptive->min, (double)adaptive->max);\n", ""),
     ("a limit follows at once", "pipeline/requests/adaptive.c", "#define SMOOTHING   0.2", "#define SMOOTHING   1"),
     ("what was cancelled says how long work takes", "pipeline/requests/request.c",
-     "	if (reason == REASON_NONE)\n		admission_learn(", "	admission_learn("),
+     "	if (reason == REASON_NONE || reason == DEADLINE)\n		admission_learn(request->engine, request, outcome);",
+     "	struct outcome done = outcome_status(STATUS_OK);\n"
+     "	admission_learn(request->engine, request, reason == REASON_NONE ? outcome : &done);"),
+    ("answers in parts say how long work takes", "pipeline/requests/admission.c",
+     " ||\n			request->delivery)", ")"),
+    ("a quick failure counts as a quick answer", "pipeline/requests/adaptive.c",
+     "(double)took_ns <= TOLERANCE * adaptive->usual_ns)", "took_ns == UINT64_MAX)"),
     ("a source that is tried again is not left alone as it asked", "pipeline/stages/retry.c",
      "greater(draw_backoff(self), asked_for);", "draw_backoff(self);"),
     # Hedges and breakers.

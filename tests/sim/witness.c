@@ -59,6 +59,7 @@ void witness_begin(struct witness *witness)
 	memcpy(witness->live_at_first, live_counts, sizeof(live_counts));
 #endif
 	witness->generation = 1;
+	witness->least_us = UINT64_MAX;
 	witness_breaker_begin(witness);
 }
 

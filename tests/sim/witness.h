@@ -38,6 +38,7 @@ struct witness {
 	uint32_t untold;	/* the latest of those that have ended in this stretch; or 0 */
 	uint64_t limit;		/* of requests in flight, as it was last seen; 0: not yet */
 	uint64_t samples;	/* that may have changed it since */
+	uint64_t least_us;	/* that any took that was answered; UINT64_MAX: none was */
 	uint64_t naps;		/* of the RETRY, that might have led past a deadline, */
 	uint64_t slept_through; /* and those of them where it was waited until the deadline */
 	struct seen_source sources[4];

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * How many may be in flight: so many, or, where that adapts, a number within its bounds that moves
- * in small steps, each after enough requests that ran to their end.
+ * in small steps, each after enough requests that were answered, or failed late.
  */
 #include <inttypes.h>
 
@@ -9,12 +9,20 @@
 
 #define SAMPLES_MIN 10
 
-/* Those that never waited are counted too, though nothing is learned from them: the engine knows of
- * no more than these. One that ends at its very deadline may have run to its end. */
-void witness_limit_ended(struct witness *witness, const struct record *record)
+/* In a batch those that never waited are counted too, though nothing is learned from them. One that
+ * ends at its very deadline may have run to its end. What has failed must have taken half as long
+ * again as is usual, and that is never less than the least that any took. */
+void witness_limit_ended(
+		struct witness *witness, uint32_t number, const struct record *record, bool waited)
 {
 	bool over = record->reason == REASON_NONE || record->reason == DEADLINE;
-	witness->samples += over && record->status != STATUS_RESOURCE_EXHAUSTED;
+	bool done = record->status == STATUS_OK || record->status == STATUS_NOT_FOUND;
+	if (!over || record->status == STATUS_RESOURCE_EXHAUSTED ||
+			!(waited || witness->batching) || witness_planned(witness, number)->stream)
+		return;
+	if (done && record->us < witness->least_us)
+		witness->least_us = record->us;
+	witness->samples += done || (record->us + 2) / 3 * 2 >= witness->least_us;
 }
 
 static void check_step(struct witness *witness, uint64_t limit)

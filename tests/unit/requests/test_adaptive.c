@@ -143,6 +143,49 @@ static void test_what_is_usual_comes_down_faster(void **state)
 	assert_in_range(usual_us(), 15000, 20000);
 }
 
+/* The same of requests that fail after so long. */
+static uint64_t failures(uint64_t took_ms)
+{
+	uint64_t limit = 0;
+	for (int i = 0; i < 20; i++) {
+		now += 10 * MS;
+		limit = adaptive_failed(&adaptive, now, took_ms * MS, 200);
+	}
+	return limit;
+}
+
+static void test_slow_failures_are_slow(void **state)
+{
+	uint64_t high = windows(100, 10, 200);
+	uint64_t low = high;
+	for (int i = 0; i < 10; i++)
+		low = failures(40);
+	assert_true(low < high * 2 / 3);
+	assert_in_range(usual_us(), 10195, 13000);
+}
+
+/* Not even where nothing else happens. */
+static void test_failures_that_are_not_slow_say_nothing(void **state)
+{
+	uint64_t high = windows(50, 10, 200);
+	double limit = adaptive.limit;
+	for (int i = 0; i < 50; i++) {
+		assert_int_equal(failures(1), high);
+		assert_int_equal(failures(15), high);
+	}
+	assert_true(limit <= adaptive.limit && adaptive.limit <= limit);
+	assert_int_equal(usual_us(), 10000);
+	(void)failures(16);
+	assert_true(usual_us() > 10000);
+}
+
+/* Nothing is slow before it is known what is usual. */
+static void test_what_fails_first_says_nothing(void **state)
+{
+	assert_int_equal(failures(1000), 20);
+	assert_int_equal(usual_us(), 0);
+}
+
 #define adaptive_test(function) cmocka_unit_test_setup(function, set_up)
 
 int main(void)
@@ -159,6 +202,9 @@ int main(void)
 			adaptive_test(test_what_takes_no_time),
 			adaptive_test(test_what_is_usual_follows_slowly),
 			adaptive_test(test_what_is_usual_comes_down_faster),
+			adaptive_test(test_slow_failures_are_slow),
+			adaptive_test(test_failures_that_are_not_slow_say_nothing),
+			adaptive_test(test_what_fails_first_says_nothing),
 	};
 	return cmocka_run_group_tests_name("requests/adaptive", tests, NULL, NULL);
 }
