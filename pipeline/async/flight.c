@@ -186,14 +186,15 @@ bool flight_full(const struct flight_table *table, const struct flight *flight)
 	       (flight && flight->waiter_count >= table->waiters_key_max);
 }
 
-/* One who wanted it wants it no more. Without any, nobody is to find it, and its work is cancelled.
- */
-static void leave(struct flight *flight, enum reason reason)
+/* One who wanted it wants it no more. Without any, nobody is to find it, and its work is cancelled:
+ * true. */
+static bool leave(struct flight *flight, enum reason reason)
 {
 	if (flight->waiter_count > 0 || flight->held || flight->ended)
-		return;
+		return false;
 	scope_cancel(&flight->scope, reason);
 	end(flight, outcome_status(STATUS_CANCELLED));
+	return true;
 }
 
 void flight_hold(struct flight *flight)
@@ -206,7 +207,7 @@ void flight_release(struct flight *flight, enum reason reason)
 	if (!flight->held)
 		return;
 	flight->held = false;
-	leave(flight, reason);
+	(void)leave(flight, reason);
 }
 
 static enum progress waiter_start(struct frame *frame)
@@ -231,7 +232,7 @@ static void waiter_cancel(struct frame *frame, enum reason reason)
 	flight->table->waiting--;
 	frame->outcome = outcome_status(STATUS_CANCELLED);
 	frame_finish(frame);
-	leave(flight, reason);
+	waiter->ended_it = leave(flight, reason);
 }
 
 static const struct frame_ops waiter_ops = {.start = waiter_start, .cancel = waiter_cancel};
@@ -241,7 +242,16 @@ void waiter_init(struct waiter *waiter, struct flight *flight, struct frame *par
 {
 	frame_init(&waiter->frame, &waiter_ops, parent, scope);
 	waiter->flight = flight;
+	link_init(&waiter->link);
+	waiter->ended_it = false;
 	flight->refs++;
+}
+
+bool waiter_is_last(const struct waiter *waiter)
+{
+	const struct flight *flight = waiter->flight;
+	return waiter->ended_it || (link_in_list(&waiter->link) && flight->waiter_count == 1 &&
+						   !flight->held && !flight->ended);
 }
 
 void waiter_deinit(struct waiter *waiter)

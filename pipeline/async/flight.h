@@ -72,6 +72,7 @@ struct waiter {
 	struct frame frame;
 	struct flight *flight; /* held until waiter_deinit() */
 	struct link link;
+	bool ended_it; /* it was the last, and left */
 };
 
 /* Borrows all. Returns 0 or -ENOMEM. */
@@ -130,6 +131,9 @@ bool flight_full(const struct flight_table *table, const struct flight *flight);
  */
 void waiter_init(struct waiter *waiter, struct flight *flight, struct frame *parent,
 		struct scope *scope);
+
+/* Whether the flight was cancelled because this one left, or would be if it did. */
+bool waiter_is_last(const struct waiter *waiter);
 
 /* Lets go of the flight. The waiter's frame must have ended. Safe twice. */
 void waiter_deinit(struct waiter *waiter);

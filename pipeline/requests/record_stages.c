@@ -109,8 +109,8 @@ static void cut_stage(void *user, const struct stage_frame *frame, uint64_t flig
 	struct run *run = user;
 	const struct stage_type *type = frame->stage->type;
 	uint64_t since = 0;
-	if (flight)
-		return;
+	if (frame->run != run)
+		run_take_costs(run, frame->run);
 	if (type->asks)
 		type->asks(frame, cut_ask, run);
 	if (type->queued_since)
@@ -121,7 +121,7 @@ static void cut_stage(void *user, const struct stage_frame *frame, uint64_t flig
 
 void record_cut(const struct pipeline *pipeline, struct run *run)
 {
-	pipeline_visit(pipeline, run->root, cut_stage, run);
+	pipeline_visit_own(pipeline, run->root, cut_stage, run);
 }
 
 static void write_all(struct buffer *buffer, const struct record *record, stage_visit_fn visit)

@@ -157,10 +157,10 @@ static struct stage_below cache_below(const struct stage_frame *frame, unsigned 
 	const struct cache_frame *self = container_of(frame, struct cache_frame, base);
 	if (!self->waiting || nth > 0)
 		return (struct stage_below){0};
-	struct flight *flight = self->waiting->waiter.flight;
-	const struct miss_run *miss = flight_extra(flight);
-	return (struct stage_below){
-			cache_stage_of(frame)->miss.steps, miss->run.root, flight->number};
+	const struct waiter *waiter = &self->waiting->waiter;
+	const struct miss_run *miss = flight_extra(waiter->flight);
+	return (struct stage_below){cache_stage_of(frame)->miss.steps, miss->run.root,
+			waiter->flight->number, !waiter_is_last(waiter)};
 }
 
 const struct stage_type cache_type = {

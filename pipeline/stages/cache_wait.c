@@ -29,16 +29,10 @@ static void release_flight(struct hold *hold)
 	waiter_deinit(&container_of(hold, struct flight_hold, hold)->waiter);
 }
 
-/* What a flight's work has waited and wasted is told once, of the first who is answered by it. */
+/* Of the first who is answered by it. */
 static void take_costs(struct run *run, struct flight *flight)
 {
-	struct run *from = &((struct miss_run *)flight_extra(flight))->run;
-	run->losers += from->losers;
-	run->wasted_ns += from->wasted_ns;
-	run->queue_ns += from->queue_ns;
-	from->losers = 0;
-	from->wasted_ns = 0;
-	from->queue_ns = 0;
+	run_take_costs(run, &((struct miss_run *)flight_extra(flight))->run);
 }
 
 static bool wants_fresh(const struct cache_frame *self)

@@ -91,7 +91,7 @@ static struct stage_below call_below(const struct stage_frame *frame, unsigned n
 	const struct call_frame *self = container_of(frame, struct call_frame, base);
 	if (nth > 0)
 		return (struct stage_below){0};
-	return (struct stage_below){call->pipeline->steps, self->activation, 0};
+	return (struct stage_below){.steps = call->pipeline->steps, .activation = self->activation};
 }
 
 /* A call in a miss reads of the body exactly what the called pipeline takes, and so the key must

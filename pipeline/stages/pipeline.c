@@ -242,25 +242,40 @@ struct outcome pipeline_outcome(const struct pipeline *pipeline, struct activati
 	return stage_outcome(&stage_frame_of(activation, pipeline->steps)->frame);
 }
 
-static void visit_stage(const struct stage *stage, const struct activation *activation,
-		uint64_t flight, stage_visit_fn visit, void *user)
+struct visiting {
+	stage_visit_fn visit;
+	void *user;
+	bool own; /* only what ends with the run */
+};
+
+static void visit_stage(const struct visiting *visiting, const struct stage *stage,
+		const struct activation *activation, uint64_t flight)
 {
 	const struct stage_frame *frame = stage_frame_of(activation, stage);
 	if (frame->started == 0)
 		return;
 	if (stage->type != &steps_type)
-		visit(user, frame, flight);
+		visiting->visit(visiting->user, frame, flight);
 	for (unsigned nth = 0; stage->type->below; nth++) {
 		struct stage_below below = stage->type->below(frame, nth);
 		if (!below.steps || !below.activation)
 			break;
-		visit_stage(below.steps, below.activation, below.flight ? below.flight : flight,
-				visit, user);
+		if (!below.shared || !visiting->own)
+			visit_stage(visiting, below.steps, below.activation,
+					below.flight ? below.flight : flight);
 	}
 }
 
 void pipeline_visit(const struct pipeline *pipeline, const struct activation *activation,
 		stage_visit_fn visit, void *user)
 {
-	visit_stage(pipeline->steps, activation, 0, visit, user);
+	const struct visiting visiting = {visit, user, false};
+	visit_stage(&visiting, pipeline->steps, activation, 0);
+}
+
+void pipeline_visit_own(const struct pipeline *pipeline, const struct activation *activation,
+		stage_visit_fn visit, void *user)
+{
+	const struct visiting visiting = {visit, user, true};
+	visit_stage(&visiting, pipeline->steps, activation, 0);
 }

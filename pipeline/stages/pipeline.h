@@ -130,3 +130,7 @@ struct outcome pipeline_outcome(const struct pipeline *pipeline, struct activati
 typedef void (*stage_visit_fn)(void *user, const struct stage_frame *frame, uint64_t flight);
 void pipeline_visit(const struct pipeline *pipeline, const struct activation *activation,
 		stage_visit_fn visit, void *user);
+
+/* The same, but for flights that do not end because this run does. */
+void pipeline_visit_own(const struct pipeline *pipeline, const struct activation *activation,
+		stage_visit_fn visit, void *user);

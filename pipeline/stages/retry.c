@@ -212,7 +212,8 @@ static struct stage_below retry_below(const struct stage_frame *frame, unsigned 
 		attempt = attempt->next;
 	if (!attempt)
 		return (struct stage_below){0};
-	return (struct stage_below){retry_of(frame)->block.steps, attempt->activation, 0};
+	return (struct stage_below){
+			.steps = retry_of(frame)->block.steps, .activation = attempt->activation};
 }
 
 static void retry_compile(

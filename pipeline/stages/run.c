@@ -35,6 +35,16 @@ void run_deinit(struct run *run)
 	}
 }
 
+void run_take_costs(struct run *run, struct run *from)
+{
+	run->losers += from->losers;
+	run->wasted_ns += from->wasted_ns;
+	run->queue_ns += from->queue_ns;
+	from->losers = 0;
+	from->wasted_ns = 0;
+	from->queue_ns = 0;
+}
+
 struct outcome run_out_of_memory(void)
 {
 	static const struct fault fault = {

@@ -68,5 +68,8 @@ void run_hold_blob(struct run *run, struct blob_hold *hold, struct blob *blob);
 /* Releases all holds, newest first. Safe twice. */
 void run_deinit(struct run *run);
 
+/* Takes what another run, that of a flight, has waited and wasted, so that it is told once. */
+void run_take_costs(struct run *run, struct run *from);
+
 /* RESOURCE_EXHAUSTED, for where no memory is left. */
 struct outcome run_out_of_memory(void);

@@ -23,12 +23,12 @@ struct compiler;
 struct stage;
 struct stage_frame;
 
-/* Steps that a stage runs, where, and the number of the flight that runs them (0: the run itself).
- */
+/* Steps that a stage runs, and where. */
 struct stage_below {
 	const struct stage *steps;	     /* NULL: there are none */
 	const struct activation *activation; /* NULL: they have not run */
-	uint64_t flight;
+	uint64_t flight; /* the number of the one that runs them; 0: the run itself */
+	bool shared;	 /* the flight does not end because this run does */
 };
 
 /* How an ask of a source stands. WON: its answer is of use. BEATEN: it was a good one, and

@@ -101,7 +101,8 @@ static struct stage_below steps_below(const struct stage_frame *frame, unsigned 
 	const struct steps *steps = container_of(frame->stage, struct steps, stage);
 	if (nth >= steps->count)
 		return (struct stage_below){0};
-	return (struct stage_below){steps->steps[nth].stage, frame->activation, 0};
+	return (struct stage_below){
+			.steps = steps->steps[nth].stage, .activation = frame->activation};
 }
 
 /* Only what is read by the first is known before it has run. */

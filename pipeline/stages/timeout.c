@@ -41,7 +41,7 @@ static struct stage_below timeout_below(const struct stage_frame *frame, unsigne
 	const struct timeout *timeout = container_of(frame->stage, struct timeout, stage);
 	if (nth > 0)
 		return (struct stage_below){0};
-	return (struct stage_below){timeout->steps, frame->activation, 0};
+	return (struct stage_below){.steps = timeout->steps, .activation = frame->activation};
 }
 
 static void timeout_compile(

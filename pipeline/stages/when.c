@@ -95,7 +95,8 @@ static struct stage_below when_below(const struct stage_frame *frame, unsigned n
 	const struct when_frame *self = container_of(frame, struct when_frame, base);
 	if (!self->taken || nth > 0)
 		return (struct stage_below){0};
-	return (struct stage_below){when_of(frame)->steps, frame->activation, 0};
+	return (struct stage_below){
+			.steps = when_of(frame)->steps, .activation = frame->activation};
 }
 
 /* The one condition of four. NULL after an error. */

@@ -384,6 +384,8 @@ FAULTS = [
      "	run->wasted_ns += branch->ended - branch->asked;", "	run->wasted_ns += branch->ended;"),
     ("a request that is cut off has lost nothing", "pipeline/requests/request.c",
      "	if (reason != REASON_NONE || request->scope.count > 0)", "	if (reason == REASON_NONE && request->scope.count > 0)"),
+    ("of a flight that ends with its last waiter nobody tells", "pipeline/stages/cache.c",
+     "!waiter_is_last(waiter)", "true"),
     ("what had answered when a request was cut off is lost", "pipeline/requests/record_stages.c",
      "	if (told->end != ASK_OPEN || told->heard)", "	if (told->end != ASK_OPEN)"),
     ("who waited for a permit is said to have waited half as long", "pipeline/stages/lookup.c",

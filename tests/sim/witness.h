@@ -42,6 +42,8 @@ struct witness {
 	uint64_t naps;		/* of the RETRY, that might have led past a deadline, */
 	uint64_t slept_through; /* and those of them where it was waited until the deadline */
 	struct seen_source sources[4];
+	/* When a flight's job for that key last began; 0: never. */
+	uint64_t began_of_key[PLAN_KEYS];
 	struct seen_telling telling;
 	struct seen_value values[PLAN_KEYS];
 	uint32_t fresh_of_key[PLAN_KEYS]; /* requests with fresh=1 that have not ended */

@@ -133,13 +133,35 @@ static void check_losers(struct witness *witness, uint32_t number, const struct 
 				number, record->run->losers, record->run->wasted_ns, losers, most);
 }
 
+/* Who is cut off tells what the flight has waited for that ends with it: all the time, where it has
+ * begun it, nobody else waits, and no job has come of it. */
+static void check_flight(struct witness *witness, uint32_t number, struct text verdict,
+		const struct run *run)
+{
+	const struct seen *seen = &witness->requests[number];
+	uint32_t key = witness_planned(witness, number)->key;
+	if (!is_cache(witness, number) || witness->batching || !verdict.data ||
+			!text_equal(verdict, TEXT("miss")) ||
+			witness_others_wait(witness, number) ||
+			witness->began_of_key[key] >= seen->read)
+		return;
+	if (run->queue_ns + seen->turn < witness_now(witness))
+		witness_complain(witness,
+				"request %" PRIu32 " says that it waited for a permit for %" PRIu64
+				" ns, and it was from %" PRIu64 " on",
+				number, run->queue_ns, seen->turn);
+}
+
 void witness_check_told(
 		struct witness *witness, uint32_t number, const struct record *record, bool waited)
 {
 	const struct seen *seen = &witness->requests[number];
 	if (!record->run || seen->foretold != FORETOLD_NOTHING)
 		return;
+	struct text verdict = seen->notes.verdict;
 	check_verdict(witness, number, record->run, waited);
+	if (waited && record->reason != REASON_NONE)
+		check_flight(witness, number, verdict, record->run);
 	check_losers(witness, number, record);
 	if (record->reason == REASON_NONE)
 		check_queue(witness, number, record->run);

@@ -170,6 +170,7 @@ uint32_t witness_job_started(struct witness *witness, const struct scripted_job 
 		witness_began(witness, request);
 	} else if (!scripted_job_value(job, TEXT("n"))) {
 		check_one_run(witness, job, key);
+		witness->began_of_key[key] = witness_now(witness);
 	}
 	if (request == NOBODY)
 		witness_cache_started(witness, key, query);

@@ -299,6 +299,39 @@ static void test_the_last_to_leave_cancels_it(void **state)
 	assert_int_equal(ends, 1);
 }
 
+static void test_one_knows_whether_it_is_the_last(void **state)
+{
+	ask_many(2);
+	struct flight *flight = flight_find(&table, 7, key());
+	assert_false(waiter_is_last(&askers[0].waiter));
+	scope_cancel(&askers[1].scope, GONE);
+	assert_false(waiter_is_last(&askers[1].waiter));
+	assert_true(waiter_is_last(&askers[0].waiter)); /* it would be */
+	flight_hold(flight);
+	assert_false(waiter_is_last(&askers[0].waiter));
+	flight_release(flight, DRAIN);
+	scope_cancel(&askers[0].scope, GONE);
+	assert_true(waiter_is_last(&askers[0].waiter)); /* it was */
+	run();
+	assert_true(waiter_is_last(&askers[0].waiter));
+	assert_false(waiter_is_last(&askers[1].waiter));
+	leave_many(2);
+}
+
+static void test_nobody_is_the_last_of_a_flight_that_ends_by_itself(void **state)
+{
+	ask_many(1);
+	struct flight *flight = flight_find(&table, 7, key());
+	finish(flight, STATUS_OK);
+	while (!flight->ended)
+		runner_drain(&async.runner, 1);
+	assert_false(waiter_is_last(&askers[0].waiter));
+	scope_cancel(&askers[0].scope, GONE);
+	run();
+	assert_false(waiter_is_last(&askers[0].waiter));
+	leave(&askers[0]);
+}
+
 /* The work has finished, but nobody has heard of it yet when the last one leaves. */
 static void test_the_last_leaves_between_the_finish_and_the_end(void **state)
 {
@@ -802,6 +835,8 @@ int main(void)
 			TEST(test_the_first_has_no_special_place),
 			TEST(test_all_but_the_last_leave),
 			TEST(test_the_last_to_leave_cancels_it),
+			TEST(test_one_knows_whether_it_is_the_last),
+			TEST(test_nobody_is_the_last_of_a_flight_that_ends_by_itself),
 			TEST(test_the_last_leaves_between_the_finish_and_the_end),
 			TEST(test_each_waiter_has_its_own_deadline),
 			TEST(test_the_ceiling),

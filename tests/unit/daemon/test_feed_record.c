@@ -387,7 +387,7 @@ static void test_a_timeout_inside(void **state)
 			",\"source\":\"north\",\"element\":null,\"us\":21000"
 			",\"end\":\"-\",\"status\":null,\"flight\":1}]"
 			",\"cache\":\"miss\",\"bytes_in\":24,\"bytes_out\":%zu"
-			",\"parts\":0,\"losers\":0,\"wasted_us\":0,\"generation\":7,\"trace\":"
+			",\"parts\":0,\"losers\":1,\"wasted_us\":21000,\"generation\":7,\"trace\":"
 			"null}",
 			test->reply_size);
 }
