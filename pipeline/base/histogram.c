@@ -6,7 +6,7 @@
  */
 #include "pipeline/base/histogram.h"
 
-#include <stddef.h>
+#include "pipeline/base/lesser.h"
 
 #define SUB_COUNT (1U << HISTOGRAM_SUB_BITS)
 
@@ -37,16 +37,12 @@ void histogram_record(struct histogram *histogram, uint64_t value)
 	*bucket += *bucket != UINT32_MAX;
 }
 
-void histogram_add(struct histogram *to, const struct histogram *from)
+/* Which of so many values, in their order from 1 on, is the quantile q. */
+static uint64_t rank_of(uint64_t total, double q)
 {
-	to->count += from->count;
-	to->sum += from->sum;
-	if (from->max > to->max)
-		to->max = from->max;
-	for (size_t i = 0; i < HISTOGRAM_BUCKETS; i++) {
-		uint64_t both = (uint64_t)to->buckets[i] + from->buckets[i];
-		to->buckets[i] = both > UINT32_MAX ? UINT32_MAX : (uint32_t)both;
-	}
+	double exact = (double)total * (q > 0 ? q < 1 ? q : 1 : 0);
+	uint64_t rank = (uint64_t)exact;
+	return (double)rank < exact || rank == 0 ? rank + 1 : rank;
 }
 
 uint64_t histogram_quantile(const struct histogram *histogram, double q)
@@ -57,13 +53,28 @@ uint64_t histogram_quantile(const struct histogram *histogram, double q)
 		total += histogram->buckets[i];
 	if (total == 0)
 		return 0;
-	double exact = (double)total * (q > 0 ? q < 1 ? q : 1 : 0);
-	uint64_t rank = (uint64_t)exact;
-	if ((double)rank < exact || rank == 0)
-		rank++;
+	uint64_t rank = rank_of(total, q);
 	size_t bucket = 0;
 	for (uint64_t seen = histogram->buckets[0]; seen < rank; bucket++)
 		seen += histogram->buckets[bucket + 1];
 	uint64_t bound = bound_of(bucket);
 	return bound < histogram->max ? bound : histogram->max;
+}
+
+/* From the top, where few buckets are empty: as a rule that is a small part of them all. */
+void histogram_quantiles(
+		const struct histogram pair[2], const double *shares, size_t count, uint64_t *ret)
+{
+	uint64_t max = greater(pair[0].max, pair[1].max);
+	uint64_t below = pair[0].count + pair[1].count;
+	uint64_t total = below;
+	size_t bucket = bucket_of(max) + 1;
+	for (size_t i = count; i-- > 0;) {
+		uint64_t rank = rank_of(total, shares[i]);
+		while (below >= rank && bucket > 0) {
+			bucket--;
+			below -= pair[0].buckets[bucket] + pair[1].buckets[bucket];
+		}
+		ret[i] = total > 0 ? lesser(bound_of(bucket), max) : 0;
+	}
 }

@@ -11,11 +11,9 @@ static void work_out(struct latency *latency)
 {
 	static const double shares[] = {
 			[P50] = 0.5, [P75] = 0.75, [P90] = 0.9, [P95] = 0.95, [P99] = 0.99};
-	struct histogram both = latency->windows[0];
-	histogram_add(&both, &latency->windows[1]);
-	for (int i = 0; i < QUANTILES; i++)
-		latency->quantiles[i] = histogram_quantile(&both, shares[i]);
-	latency->known = (uint32_t)both.count;
+	const struct histogram *windows = latency->windows;
+	histogram_quantiles(windows, shares, QUANTILES, latency->quantiles);
+	latency->known = (uint32_t)(windows[0].count + windows[1].count);
 	latency->recorded = 0;
 }
 

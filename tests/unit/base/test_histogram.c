@@ -10,12 +10,12 @@
 #include <cmocka.h>
 
 static struct histogram histogram;
-static struct histogram other;
+static struct histogram pair[2];
 
 static int set_up(void **state)
 {
 	memset(&histogram, 0, sizeof(histogram));
-	memset(&other, 0, sizeof(other));
+	memset(pair, 0, sizeof(pair));
 	return 0;
 }
 
@@ -93,16 +93,36 @@ static void test_no_quantile_is_over_max(void **state)
 	assert_int_equal(histogram_quantile(&histogram, 1), 1000000);
 }
 
-static void test_histograms_add_up(void **state)
+/* Those of two together are those of one with the values of both. */
+static void test_quantiles_of_two(void **state)
 {
+	static const double shares[] = {0, 0.01, 0.25, 0.5, 0.5, 0.99, 1};
+	enum { COUNT = sizeof(shares) / sizeof(shares[0]) };
 	static struct histogram both;
+	uint64_t quantiles[COUNT];
 	memset(&both, 0, sizeof(both));
 	for (uint64_t i = 0; i < 1000; i++) {
-		histogram_record(i % 2 ? &histogram : &other, i * i);
-		histogram_record(&both, i * i);
+		histogram_quantiles(pair, shares, COUNT, quantiles);
+		for (size_t j = 0; j < COUNT; j++)
+			assert_int_equal(quantiles[j], histogram_quantile(&both, shares[j]));
+		uint64_t value = i * i * i * 7919 % 1000003;
+		histogram_record(&pair[i % 3 == 0], value);
+		histogram_record(&both, value);
 	}
-	histogram_add(&histogram, &other);
-	assert_memory_equal(&histogram, &both, sizeof(both));
+}
+
+static void test_quantiles_of_one_of_two(void **state)
+{
+	static const double shares[] = {0.5, 1};
+	uint64_t quantiles[2];
+	histogram_record(&pair[1], 0);
+	histogram_quantiles(pair, shares, 2, quantiles);
+	assert_int_equal(quantiles[0], 0);
+	assert_int_equal(quantiles[1], 0);
+	histogram_record(&pair[1], UINT64_MAX);
+	histogram_quantiles(pair, shares, 2, quantiles);
+	assert_int_equal(quantiles[0], 0);
+	assert_true(quantiles[1] == UINT64_MAX);
 }
 
 static void test_a_full_bucket_stays_full(void **state)
@@ -114,11 +134,7 @@ static void test_a_full_bucket_stays_full(void **state)
 	histogram_record(&histogram, 1);
 	assert_int_equal(histogram.buckets[1], UINT32_MAX);
 	assert_int_equal(histogram.count, UINT32_MAX + 11ULL);
-	histogram_record(&other, 1);
-	histogram_record(&other, 2);
-	histogram_add(&histogram, &other);
-	assert_int_equal(histogram.buckets[1], UINT32_MAX);
-	assert_int_equal(histogram.buckets[2], 11);
+	histogram_record(&histogram, 2);
 	assert_int_equal(histogram_quantile(&histogram, 0.5), 1);
 	assert_int_equal(histogram_quantile(&histogram, 1), 2);
 }
@@ -132,7 +148,8 @@ int main(void)
 			cmocka_unit_test_setup(test_quantiles, set_up),
 			cmocka_unit_test_setup(test_odd_quantiles, set_up),
 			cmocka_unit_test_setup(test_no_quantile_is_over_max, set_up),
-			cmocka_unit_test_setup(test_histograms_add_up, set_up),
+			cmocka_unit_test_setup(test_quantiles_of_two, set_up),
+			cmocka_unit_test_setup(test_quantiles_of_one_of_two, set_up),
 			cmocka_unit_test_setup(test_a_full_bucket_stays_full, set_up),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
