@@ -76,32 +76,60 @@ static struct arena_chunk *chunk_new(size_t size)
 	return chunk;
 }
 
-/* Frees the chunk and those before it, up to the first of all, which is returned. */
-static struct arena_chunk *free_all_but_first(struct arena_chunk *chunk)
+/* Where the pool keeps further chunks of that size: ARENA_POOL_FURTHER: nowhere. */
+static size_t kept_at(const struct arena_pool *pool, size_t size)
 {
-	while (chunk->before) {
-		struct arena_chunk *before = chunk->before;
-		free(chunk);
-		chunk = before;
-	}
+	size_t at = 0;
+	while (at < ARENA_POOL_FURTHER &&
+			(!pool || size != ((size_t)STEP_SECOND << at) - MALLOC_OVERHEAD))
+		at++;
+	return at;
+}
+
+static struct arena_chunk *further_chunk(struct arena_pool *pool, size_t size)
+{
+	size_t at = kept_at(pool, size);
+	if (at == ARENA_POOL_FURTHER || !pool->further[at].spare)
+		return chunk_new(size);
+	struct arena_chunk *chunk = pool->further[at].spare;
+	pool->further[at].spare = chunk->before;
+	pool->further[at].spares--;
 	return chunk;
 }
 
-/* Leaves arena empty and gives its first chunk to the caller, who frees or keeps it. */
+static void give_further(struct arena_pool *pool, struct arena_chunk *chunk)
+{
+	size_t at = kept_at(pool, chunk->size);
+	if (at == ARENA_POOL_FURTHER || pool->further[at].spares == pool->spares_max) {
+		free(chunk);
+		return;
+	}
+	poison_blocks(chunk);
+	chunk->before = pool->further[at].spare;
+	pool->further[at].spare = chunk;
+	pool->further[at].spares++;
+}
+
+/* Gives the first chunk of an arena that ends to the caller, who frees or keeps it. */
 static struct arena_chunk *strip(struct arena *arena)
 {
-	struct arena_chunk *first = free_all_but_first(arena->chunk);
+	struct arena_chunk *chunk = arena->chunk;
+	while (chunk->before) {
+		struct arena_chunk *before = chunk->before;
+		give_further(arena->pool, chunk);
+		chunk = before;
+	}
 	if (arena->account)
 		account_release(arena->account, arena->bytes);
 	live_add(LIVE_ARENAS, -1);
-	arena_init(arena, arena->account);
-	return first;
+	return chunk;
 }
 
 void arena_deinit(struct arena *arena)
 {
 	if (arena->chunk)
 		free(strip(arena));
+	arena_init(arena, arena->account);
 }
 
 /* What a block takes: every block has an address of its own, the empty one too. 0: no memory is
@@ -128,7 +156,7 @@ void *arena_grow(struct arena *arena, size_t size)
 			return NULL;
 		size_t need = sizeof(struct arena_chunk) + rounded;
 		size_t usual = next_size(arena);
-		struct arena_chunk *chunk = chunk_new(greater(need, usual));
+		struct arena_chunk *chunk = further_chunk(arena->pool, greater(need, usual));
 		if (chunk == NULL)
 			return NULL;
 		adopt(arena, chunk);
@@ -199,17 +227,26 @@ void arena_pool_init(struct arena_pool *pool, struct account *account, size_t sp
 	*pool = (struct arena_pool){.account = account, .spares_max = spares_max};
 }
 
+static void free_all(struct arena_chunk *chunk)
+{
+	while (chunk) {
+		struct arena_chunk *before = chunk->before;
+		free(chunk);
+		chunk = before;
+	}
+}
+
 void arena_pool_deinit(struct arena_pool *pool)
 {
-	if (pool->spare)
-		free(free_all_but_first(pool->spare));
-	pool->spare = NULL;
-	pool->spares = 0;
+	free_all(pool->spare);
+	for (size_t at = 0; at < ARENA_POOL_FURTHER; at++)
+		free_all(pool->further[at].spare);
+	arena_pool_init(pool, pool->account, pool->spares_max);
 }
 
 bool arena_pool_take(struct arena_pool *pool, struct arena *arena)
 {
-	arena_init(arena, pool->account);
+	*arena = (struct arena){.account = pool->account, .pool = pool};
 	struct arena_chunk *chunk = pool->spare;
 	if (chunk) {
 		pool->spare = chunk->before;

@@ -50,12 +50,14 @@ static inline bool account_full(const struct account *account)
 }
 
 struct arena_chunk;
+struct arena_pool;
 
 struct arena {
 	char *at;
 	char *end;
 	struct arena_chunk *chunk; /* the newest; each knows the one before */
 	struct account *account;   /* may be NULL: charged to nobody */
+	struct arena_pool *pool;   /* that it was taken from, and goes back to; or NULL */
 	size_t bytes;		   /* charged so far */
 };
 
@@ -100,13 +102,20 @@ struct text arena_format(struct arena *arena, const char *format, ...)
 
 /*
  * Empty arenas ready for use, so that a request costs no malloc. Each keeps its first chunk; an
- * arena that grew over 64 KiB is freed instead of kept. What lies in the pool is not charged to
+ * arena that grew over 64 KiB is freed instead of kept. Of further chunks the pool keeps those of
+ * the sizes that a request takes which asks a few sources. What lies in the pool is not charged to
  * anybody.
  */
+#define ARENA_POOL_FURTHER 2
+
 struct arena_pool {
 	struct arena_chunk *spare;
 	size_t spares;
-	size_t spares_max;
+	size_t spares_max; /* and as many of each size */
+	struct {
+		struct arena_chunk *spare;
+		size_t spares;
+	} further[ARENA_POOL_FURTHER];
 	struct account *account; /* handed to each arena that is taken */
 };
 

@@ -273,6 +273,53 @@ static void test_pool_keeps_no_more_than_it_may(void **state)
 	arena_pool_deinit(&pool);
 }
 
+/* So that a request that needs a little more costs no malloc either. */
+static void test_pool_hands_further_chunks_on(void **state)
+{
+	struct arena_pool pool;
+	arena_pool_init(&pool, &account, 1);
+	struct arena first, second;
+	assert_true(arena_pool_take(&pool, &first));
+	assert_true(arena_pool_take(&pool, &second));
+	for (int i = 0; i < 80; i++) {
+		assert_non_null(arena_alloc(&first, 100));
+		assert_non_null(arena_alloc(&second, 100));
+	}
+	size_t bytes = first.bytes;
+	arena_pool_give(&pool, &first);
+	arena_pool_give(&pool, &second);
+	assert_int_equal(account.used, 0);
+	assert_int_equal(pool.further[0].spares, 1);
+	assert_int_equal(pool.further[1].spares, 1);
+
+	/* In the order in which they are taken; of the largest none is kept. */
+	allocations_fail_after(0);
+	assert_true(arena_pool_take(&pool, &first));
+	while (arena_alloc(&first, 100))
+		;
+	allocations_heal();
+	assert_int_equal(pool.further[0].spares, 0);
+	assert_int_equal(pool.further[1].spares, 0);
+	assert_int_equal(account.used, first.bytes);
+	assert_in_range(first.bytes, 1792 + 1024 + 2048 - 3 * 16, bytes - 1);
+
+	/* One that has no pool takes none of them, and a large block none at all. */
+	arena_pool_give(&pool, &first);
+	struct arena apart;
+	arena_init(&apart, &account);
+	assert_non_null(arena_alloc(&apart, 1792));
+	assert_non_null(arena_alloc(&apart, 100));
+	assert_true(arena_pool_take(&pool, &second));
+	assert_non_null(arena_alloc(&second, 1500));
+	assert_non_null(arena_alloc(&second, 1500));
+	assert_int_equal(pool.further[0].spares, 1);
+	assert_int_equal(pool.further[1].spares, 1);
+	arena_deinit(&apart);
+	arena_pool_give(&pool, &second);
+	arena_pool_deinit(&pool);
+	assert_null(pool.further[0].spare);
+}
+
 static void test_pool_keeps_no_arena_over_64_kib(void **state)
 {
 	struct arena_pool pool;
@@ -308,6 +355,7 @@ int main(void)
 			TEST(test_deinit_is_safe_twice),
 			TEST(test_an_arena_without_account),
 			TEST(test_pool_hands_the_first_chunk_on),
+			TEST(test_pool_hands_further_chunks_on),
 			TEST(test_pool_keeps_no_more_than_it_may),
 			TEST(test_pool_keeps_no_arena_over_64_kib),
 	};
