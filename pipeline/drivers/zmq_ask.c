@@ -86,15 +86,17 @@ int zmq_ask_send(struct zmq_source *zs, struct text target, uint64_t number, uin
 	const struct wire_request_keys keys = {.trace = trace};
 	char *end = wire_write_request(header, target, id, budget_ms, &keys, body.size > 0);
 	size_t header_size = (size_t)(end - header);
+	size_t size = header_size + body.size;
 	zmq_msg_t message;
-	if (!has_room(zs, header_size + body.size))
+	if (!has_room(zs, size))
 		return -EAGAIN;
-	if (zmq_sent_init(zs->sent, &message, header_size + body.size) < 0)
+	char *data = zmq_sent_init(zs->sent, &message, size);
+	if (!data)
 		return -ENOMEM;
-	memcpy(zmq_msg_data(&message), header, header_size);
+	memcpy(data, header, header_size);
 	if (body.size > 0)
-		memcpy((char *)zmq_msg_data(&message) + header_size, body.data, body.size);
-	zmq_sent_written(&message);
+		memcpy(data + header_size, body.data, body.size);
+	zmq_sent_written(data, size);
 	int r = zsocket_send(&zs->socket, &message, 0);
 	if (r == -EAGAIN) {
 		look(&zs->socket);

@@ -7,7 +7,6 @@
  */
 #include "pipeline/drivers/zmq_sent.h"
 
-#include <errno.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 
@@ -57,24 +56,24 @@ static void give_back(void *data, void *hint)
 	free(block);
 }
 
-int zmq_sent_init(struct zmq_sent *sent, zmq_msg_t *message, size_t size)
+char *zmq_sent_init(struct zmq_sent *sent, zmq_msg_t *message, size_t size)
 {
 	if (size <= SMALL_MAX)
-		return zmq_msg_init_size(message, size) == 0 ? 0 : -ENOMEM;
+		return zmq_msg_init_size(message, size) == 0 ? zmq_msg_data(message) : NULL;
 	struct sent_block *block = malloc(sizeof(*block) + size);
 	if (!block || zmq_msg_init_data(message, block->data, size, give_back, block) != 0) {
 		free(block);
-		return -ENOMEM;
+		return NULL;
 	}
 	block->sent = sent;
 	block->size = size;
 	atomic_fetch_add(&sent->bytes, size);
 	atomic_fetch_add(&sent->holders, 1);
-	return 0;
+	return block->data;
 }
 
-void zmq_sent_written(zmq_msg_t *message)
+void zmq_sent_written(char *data, size_t size)
 {
-	if (zmq_msg_size(message) > SMALL_MAX)
-		handed_over((char *)zmq_msg_data(message) - offsetof(struct sent_block, data));
+	if (size > SMALL_MAX)
+		handed_over(data - offsetof(struct sent_block, data));
 }

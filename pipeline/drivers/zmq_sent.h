@@ -15,11 +15,11 @@ struct zmq_sent *zmq_sent_new(void);
 /* Its messages may still be libzmq's. Takes NULL; returns NULL. */
 struct zmq_sent *zmq_sent_free(struct zmq_sent *sent);
 
-/* A message of size bytes, to be written. A small one isn't counted; a larger one is from here on
- * until libzmq is done with it, or it is closed. 0 or -ENOMEM. */
-int zmq_sent_init(struct zmq_sent *sent, zmq_msg_t *message, size_t size);
+/* A message of size bytes, to be written where that points. A small one isn't counted; a larger one
+ * is from here on until libzmq is done with it, or it is closed. NULL when memory is out. */
+char *zmq_sent_init(struct zmq_sent *sent, zmq_msg_t *message, size_t size);
 
 /* To be called when it is written, before it is sent. */
-void zmq_sent_written(zmq_msg_t *message);
+void zmq_sent_written(char *data, size_t size);
 
 size_t zmq_sent_bytes(const struct zmq_sent *sent);
