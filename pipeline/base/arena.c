@@ -48,7 +48,7 @@ void arena_init(struct arena *arena, struct account *account)
 	*arena = (struct arena){.account = account};
 }
 
-static void poison_blocks(const struct arena_chunk *chunk)
+static void poison_blocks(struct arena_chunk *chunk)
 {
 	poison(chunk + 1, chunk->size - sizeof(*chunk));
 }

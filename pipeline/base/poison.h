@@ -7,6 +7,8 @@
  * Source: <sanitizer/asan_interface.h>. What is smaller than eight bytes, and does not begin at a
  * multiple of eight, is not seen exactly; blocks of an arena do.
  */
+#include <stddef.h>
+
 #if defined(__has_feature)
 #if __has_feature(address_sanitizer) && !defined(__SANITIZE_ADDRESS__)
 #define __SANITIZE_ADDRESS__ 1
@@ -14,7 +16,9 @@
 #endif
 
 #ifdef __SANITIZE_ADDRESS__
-#include <sanitizer/asan_interface.h>
+/* Declared here, because for the compiler what takes a pointer to const reads what is there. */
+void __asan_poison_memory_region(void *start, size_t size);
+void __asan_unpoison_memory_region(void *start, size_t size);
 /* Nobody may touch it, until it is handed out. */
 #define poison(start, size)   __asan_poison_memory_region(start, size)
 #define unpoison(start, size) __asan_unpoison_memory_region(start, size)
