@@ -233,11 +233,9 @@ static void compile_outlier(struct compiling_feeds *compiling, struct record_fee
 			.side = (enum outlier_side)option_get(options, "side")->choice,
 	};
 	feed->field = feed_member(field->text, field->place, compiling->arena, compiling->diag);
-	if (!feed->field || feed->field->kind == MEMBER_NUMBER)
-		return;
-	diag_error(compiling->diag, field->place, "\"%s\" is no number, so it has no mean",
-			feed->field->name);
-	feed->field = NULL;
+	if (feed->field && feed->field->kind != MEMBER_NUMBER)
+		diag_error(compiling->diag, field->place, "\"%s\" is no number, so it has no mean",
+				feed->field->name);
 }
 
 static void compile_feed(struct compiling_feeds *compiling, struct record_feed *feed,

@@ -108,7 +108,7 @@ static struct text nth_reason(size_t n)
 
 static struct text nth_verdict(size_t n)
 {
-	static const char *const verdicts[] = {"hit", "miss", "stale", "joined", NULL};
+	static const char *const verdicts[] = {"hit", "miss", "stale", "joined"};
 	return n < sizeof(verdicts) / sizeof(verdicts[0]) ? text_of(verdicts[n]) : none;
 }
 

@@ -13,6 +13,9 @@
 	"  product:\n    steps:\n"                                                                 \
 	"      - cache: {in: hot, key: \"${sku}\", ttl: 100s, miss: [lookup: {in: catalog, "       \
 	"query: \"SELECT :sku\"}]}\n"                                                              \
+	"  kept:\n    steps: [cache: {in: hot, key: k, ttl: 1s, miss: [fanout: {to: [north], "     \
+	"body: "                                                                                   \
+	"{}, wait: any}]}]\n"                                                                      \
 	"  offer:\n    steps: [fanout: {to: [north, south, east], wait: any}]\n"                   \
 	"  best:\n    steps: [fanout: {to: [north, south], each: {s: \"${all}\"}, on_error: "      \
 	"partial, timeout: 20ms, best: {lowest: price}}]\n"
@@ -210,6 +213,18 @@ static void test_what_became_of_each_question(void **state)
 		    "\"us\":7000,\"end\":\"won\",\"status\":\"OK\"}]\n");
 }
 
+static void test_a_question_of_a_flight(void **state)
+{
+	load_feeds("    f: {from: request.kept, select: sources}\n");
+	struct peer *peer = connect();
+	peer_send(peer, "kept 1 1000");
+	scripted_ask_end(scripted_ask(&h.world.north, 0), STATUS_OK, "1");
+	(void)world_turn(&h.world);
+	expect_told("feed.f,\"sources\":[{\"stage\":\"kept/1.cache/1.fanout\",\"source\":"
+		    "\"north\",\"element\":null,\"us\":0,\"end\":\"won\",\"status\":\"OK\","
+		    "\"flight\":1}]\n");
+}
+
 static void test_the_best_wins_and_who_is_silent_times_out(void **state)
 {
 	load_feeds("    f: {from: request.best, select: sources}\n");
@@ -296,6 +311,7 @@ static void test_errors_say_where_and_what_was_meant(void **state)
 			"3:15: there is no pipeline \"prodct\"; did you mean \"product\"?");
 	check_problem(state, "from: request.", "3:15: there is no pipeline \"\"");
 	check_problem(state, "from: request.product.MORE", "3:15: there is no status \"MORE\"");
+	check_problem(state, "from: request.product.MOR", "3:15: there is no status \"MOR\"\n");
 	check_problem(state, "from: request.product.NOTFOUND",
 			"3:15: there is no status \"NOTFOUND\"; did you mean \"NOT_FOUND\"?");
 	check_problem(state, "where: {stauts: OK}",
@@ -303,6 +319,7 @@ static void test_errors_say_where_and_what_was_meant(void **state)
 			"\"status\"?");
 	check_problem(state, "where: {status: NOTFOUND}",
 			"3:25: \"status\" is never \"NOTFOUND\"; did you mean \"NOT_FOUND\"?");
+	check_problem(state, "where: {status: MORE}", "3:25: \"status\" is never \"MORE\"");
 	check_problem(state, "where: {reason: {not: dedline}}",
 			"3:31: \"reason\" is never \"dedline\"; did you mean \"deadline\"?");
 	check_problem(state, "where: {cache: hits}",
@@ -489,6 +506,7 @@ int main(void)
 			request_test(test_an_outlier_and_what_it_was_held_against),
 			request_test(test_an_outlier_among_those_that_pass),
 			request_test(test_what_became_of_each_question),
+			request_test(test_a_question_of_a_flight),
 			request_test(test_the_best_wins_and_who_is_silent_times_out),
 			request_test(test_questions_that_are_cut_off),
 			request_test(test_questions_of_an_answer_in_parts),
