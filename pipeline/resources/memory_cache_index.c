@@ -314,7 +314,6 @@ void cache_index_remove(struct cache_index *index, struct cache_entry *entry)
 		at = (at + 1) % SEGMENT_LINES;
 	}
 	segment->lines[at].tags[slot] = 0;
-	segment->lines[at].entries[slot] = NULL;
 	segment->count--;
 }
 

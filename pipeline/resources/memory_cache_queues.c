@@ -146,7 +146,6 @@ static struct cache_entry *entry_new(struct cache_queues *q, uint64_t hash, stru
 	*entry = (struct cache_entry){.hash = hash, .key_size = (uint16_t)key.size};
 	if (key.size > 0)
 		memcpy(entry->key, key.data, key.size);
-	link_init(&entry->link);
 	if (!cache_index_insert(&q->index, entry)) {
 		free(entry);
 		return NULL;
@@ -249,7 +248,6 @@ bool cache_queues_resize(struct cache_queues *q, size_t bytes_max)
 		if (evict_step(q, false))
 			continue;
 		cache_index_deinit(&q->index);
-		cache_index_init(&q->index, &q->account);
 		break;
 	}
 	/* What is stored between two parts keeps to what has been reached. */

@@ -295,6 +295,33 @@ static void put_blob(struct cache *cache, struct text key, struct blob *value)
 			cache->ops->begin(cache), 0, &usual);
 }
 
+static void test_it_is_full_to_the_byte(void **state)
+{
+	const size_t each = cost(sizeof(uint64_t), 100);
+	struct cache *cache = make(index_cost() + 20 * each);
+	for (uint64_t n = 0; n < 20; n++)
+		put_number(cache, n, 100);
+	assert_int_equal(cache->stats.bytes, cache->stats.bytes_max);
+	assert_int_equal(cache->stats.entries, 20);
+	assert_int_equal(cache->stats.evicted, 0);
+	put_number(cache, 20, 100);
+	assert_int_equal(cache->stats.entries, 20);
+	assert_int_equal(cache->stats.evicted, 1);
+	cache->ops->free(cache);
+}
+
+/* It has a place in main, which no scan of new ones touches. */
+static void test_what_was_read_once_outlives_any_scan(void **state)
+{
+	struct cache *cache = make(MIB);
+	put(cache, TEXT("read"), TEXT("once"));
+	assert_true(holds(cache, TEXT("read"), 0, TEXT("once")));
+	for (uint64_t n = 0; n < 10 * KIB; n++)
+		put_number(cache, n, KIB);
+	assert_true(holds(cache, TEXT("read"), 0, TEXT("once")));
+	cache->ops->free(cache);
+}
+
 static void test_readers_are_charged_for_what_is_evicted(void **state)
 {
 	struct cache *cache = make(16 * KIB);
@@ -596,6 +623,11 @@ static void test_another_bound(void **state)
 	assert_true(memory_cache_resize(cache, 2 * MIB));
 	assert_int_equal(cache->stats.entries, entries);
 	assert_int_equal(cache->stats.bytes_max, 2 * MIB);
+	assert_true(memory_cache_resize(cache, bytes));
+	assert_int_equal(cache->stats.entries, entries);
+	/* A tenth of that is the largest now. */
+	put_number(cache, 0, (uint32_t)bytes / 10);
+	assert_int_equal(cache->stats.passed_by, 1);
 	assert_true(memory_cache_resize(cache, bytes / 2));
 	assert_in_range(cache->stats.bytes, bytes / 4, bytes / 2);
 	assert_in_range(cache->stats.entries, 100, 999);
@@ -652,6 +684,8 @@ int main(void)
 			TEST(test_a_tenth_is_the_largest),
 			TEST(test_any_size_of_cache_works),
 			TEST(test_bytes_are_exact),
+			TEST(test_it_is_full_to_the_byte),
+			TEST(test_what_was_read_once_outlives_any_scan),
 			TEST(test_readers_are_charged_for_what_is_evicted),
 			TEST(test_readers_are_charged_for_what_is_replaced_expired_or_freed),
 			TEST(test_a_value_is_charged_to_one_cache_only),

@@ -62,6 +62,10 @@ static void test_an_empty_index(void **state)
 	struct fixture *f = *state;
 	assert_null(find(f, 0));
 	assert_false(cache_index_ghost_take(&f->index, hash_of(0), 100));
+	struct cache_entry *listed[CACHE_SEGMENT_MAX];
+	uint64_t next = 1;
+	assert_int_equal(cache_index_list(&f->index, hash_of(0), listed, &next), 0);
+	assert_int_equal(next, 0);
 	assert_int_equal(f->account.used, 0);
 }
 
@@ -139,6 +143,23 @@ static void test_ghosts_outlive_a_split(void **state)
 		assert_true(cache_index_ghost_take(&f->index, hash_of(COUNT + n), SIZE_MAX / 2));
 }
 
+static void test_the_newest_ghosts_stay_the_newest(void **state)
+{
+	struct fixture *f = *state;
+	const uint64_t lower = 2, upper = UINT64_C(1) << 63 | 4;
+	assert_true(cache_index_insert(&f->index, f->entries[0]));
+	for (uint64_t n = 0; n < 5; n++)
+		cache_index_ghost_add(&f->index, hash_of(COUNT + n));
+	cache_index_ghost_add(&f->index, lower);
+	cache_index_ghost_add(&f->index, upper);
+	for (uint64_t n = 1; f->index.segments < 2; n++)
+		assert_true(cache_index_insert(&f->index, f->entries[n]));
+	/* A half sees half of the keys, so it takes the newest half. */
+	assert_true(cache_index_ghost_take(&f->index, upper, 0));
+	assert_false(cache_index_ghost_take(&f->index, lower, 0));
+	assert_true(cache_index_ghost_take(&f->index, lower, 2));
+}
+
 static void test_ghosts_of_a_grown_index(void **state)
 {
 	struct fixture *f = *state;
@@ -168,6 +189,7 @@ int main(void)
 			TEST(test_ghosts_are_taken_once),
 			TEST(test_the_oldest_ghosts_are_forgotten),
 			TEST(test_ghosts_outlive_a_split),
+			TEST(test_the_newest_ghosts_stay_the_newest),
 			TEST(test_ghosts_of_a_grown_index),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
