@@ -6,6 +6,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include <cmocka.h>
 
@@ -146,6 +147,7 @@ static enum progress join(struct asker *asker, struct flight *flight, uint64_t d
 	scope_init(&asker->scope, &root->scope, NULL, deadline, TIMEOUT);
 	scripted_parent(&asker->frame, &root->owner.frame, &asker->scope, 0);
 	asker->frame.on_resume = on_answer;
+	memset(&asker->waiter, 0xff, sizeof(asker->waiter)); /* as an arena's memory may be */
 	waiter_init(&asker->waiter, flight, &asker->frame.frame, &asker->scope);
 	enum progress progress = frame_start(&asker->waiter.frame);
 	if (progress == PENDING)
@@ -316,6 +318,23 @@ static void test_one_knows_whether_it_is_the_last(void **state)
 	assert_true(waiter_is_last(&askers[0].waiter));
 	assert_false(waiter_is_last(&askers[1].waiter));
 	leave_many(2);
+}
+
+static void test_who_could_not_even_wait_is_not_the_last(void **state)
+{
+	ask_many(1);
+	struct flight *flight = flight_find(&table, 7, key());
+	struct asker *late = &askers[1];
+	scope_init(&late->scope, &root->scope, NULL, SCOPE_FOREVER, TIMEOUT);
+	scope_cancel(&late->scope, GONE);
+	memset(&late->waiter, 0xff, sizeof(late->waiter));
+	waiter_init(&late->waiter, flight, &root->owner.frame, &late->scope);
+	assert_int_equal(frame_start(&late->waiter.frame), DONE);
+	assert_false(waiter_is_last(&late->waiter));
+	leave(late);
+	finish(flight, STATUS_OK);
+	run();
+	leave(&askers[0]);
 }
 
 static void test_nobody_is_the_last_of_a_flight_that_ends_by_itself(void **state)
@@ -836,6 +855,7 @@ int main(void)
 			TEST(test_all_but_the_last_leave),
 			TEST(test_the_last_to_leave_cancels_it),
 			TEST(test_one_knows_whether_it_is_the_last),
+			TEST(test_who_could_not_even_wait_is_not_the_last),
 			TEST(test_nobody_is_the_last_of_a_flight_that_ends_by_itself),
 			TEST(test_the_last_leaves_between_the_finish_and_the_end),
 			TEST(test_each_waiter_has_its_own_deadline),
