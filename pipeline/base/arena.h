@@ -125,5 +125,5 @@ void arena_pool_deinit(struct arena_pool *pool);
 /* Makes arena ready for use, from a spare chunk where there is one. False when memory is out. */
 bool arena_pool_take(struct arena_pool *pool, struct arena *arena);
 
-/* Ends arena and keeps its first chunk for the next. */
+/* Ends arena, which is not to be used any more, and keeps its chunks for the next. */
 void arena_pool_give(struct arena_pool *pool, struct arena *arena);

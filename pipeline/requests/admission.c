@@ -37,8 +37,9 @@ void admission_learn(
 		struct engine *engine, const struct request *request, const struct outcome *outcome)
 {
 	/* How long it takes to give an answer in parts is up to the client as well. */
+	bool in_parts = request->delivery && request->delivery->sent > 0;
 	if (engine->limits.in_flight_min == 0 || outcome->status == STATUS_RESOURCE_EXHAUSTED ||
-			request->delivery)
+			in_parts)
 		return;
 	bool done = outcome->status == STATUS_OK || outcome->status == STATUS_NOT_FOUND;
 	uint64_t now = engine->async->now;

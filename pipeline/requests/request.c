@@ -65,8 +65,7 @@ static void finish(struct request *request, const struct outcome *outcome, enum 
 	struct outcome answer = answer_of(request, *outcome);
 	if (reason == REASON_NONE || reason == DEADLINE)
 		admission_learn(request->engine, request, outcome);
-	if (reason != REASON_NONE || request->scope.count > 0)
-		record_cut(request->pipeline, &request->run);
+	record_cut(request->pipeline, &request->run);
 	enum left left = reply_request(request, &answer, reason, true);
 	if (reason != REASON_NONE)
 		scope_cancel(&request->scope, reason);

@@ -383,7 +383,7 @@ FAULTS = [
     ("what a loser wasted is told as if it had been asked at the start", "pipeline/stages/fanout_branch.c",
      "	run->wasted_ns += branch->ended - branch->asked;", "	run->wasted_ns += branch->ended;"),
     ("a request that is cut off has lost nothing", "pipeline/requests/request.c",
-     "	if (reason != REASON_NONE || request->scope.count > 0)", "	if (reason == REASON_NONE && request->scope.count > 0)"),
+     "	record_cut(request->pipeline, &request->run);", "	if (reason == REASON_NONE)\n		record_cut(request->pipeline, &request->run);"),
     ("of a flight that ends with its last waiter nobody tells", "pipeline/stages/cache.c",
      "!waiter_is_last(waiter)", "true"),
     ("what had answered when a request was cut off is lost", "pipeline/requests/record_stages.c",

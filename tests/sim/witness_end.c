@@ -168,7 +168,7 @@ void witness_ended(struct witness *witness, const struct record *record)
 	witness_note_time(witness, number, record->status, record->us);
 	if (record->status == STATUS_NOT_FOUND)
 		check_missing(witness, number, record);
-	witness_limit_ended(witness, number, record, waited);
+	witness_limit_ended(witness, record, waited);
 	if (seen->foretold == FORETOLD_NOTHING)
 		witness_retry_ended(witness, number, record->reason);
 	witness_stream_told(witness, number, record);

@@ -12,13 +12,12 @@
 /* In a batch those that never waited are counted too, though nothing is learned from them. One that
  * ends at its very deadline may have run to its end. What has failed must have taken half as long
  * again as is usual, and that is never less than the least that any took. */
-void witness_limit_ended(
-		struct witness *witness, uint32_t number, const struct record *record, bool waited)
+void witness_limit_ended(struct witness *witness, const struct record *record, bool waited)
 {
 	bool over = record->reason == REASON_NONE || record->reason == DEADLINE;
 	bool done = record->status == STATUS_OK || record->status == STATUS_NOT_FOUND;
 	if (!over || record->status == STATUS_RESOURCE_EXHAUSTED ||
-			!(waited || witness->batching) || witness_planned(witness, number)->stream)
+			!(waited || witness->batching) || record->parts > 0)
 		return;
 	if (done && record->us < witness->least_us)
 		witness->least_us = record->us;

@@ -185,8 +185,7 @@ void witness_race_waits(struct witness *witness, uint32_t number);
 void witness_race_replied(struct witness *witness, uint32_t number, const struct wire_reply *reply);
 
 /* witness_limit.c: how many may be in flight. */
-void witness_limit_ended(
-		struct witness *witness, uint32_t number, const struct record *record, bool waited);
+void witness_limit_ended(struct witness *witness, const struct record *record, bool waited);
 void witness_check_limit(struct witness *witness);
 
 /* witness_shed.c: what has waited too long in a slow queue. */

@@ -183,6 +183,47 @@ static void test_a_block_that_cannot_grow_is_copied(void **state)
 		assert_int_equal(other[i], 'x');
 }
 
+#ifdef __SANITIZE_ADDRESS__
+int __asan_address_is_poisoned(const volatile void *at);
+
+static bool is_barred(const char *at)
+{
+	return __asan_address_is_poisoned(at);
+}
+
+static void test_the_address_sanitizer_knows_its_blocks(void **state)
+{
+	char *block = arena_alloc(&arena, 5);
+	assert_true(!is_barred(block + 4) && is_barred(block + 5));
+	assert_true(is_barred(arena_alloc(&arena, 0)));
+	block = arena_resize(&arena, block, 5, 16);
+	assert_true(!is_barred(block + 15) && is_barred(block + 16));
+	block = arena_resize(&arena, block, 16, 3);
+	assert_true(!is_barred(block + 2) && is_barred(block + 3));
+	char *moved = arena_resize(&arena, block, 3, 100);
+	assert_true(is_barred(block) && !is_barred(moved + 99) && is_barred(moved + 100));
+}
+
+static void test_the_address_sanitizer_knows_who_has_a_chunk(void **state)
+{
+	struct arena_pool pool;
+	struct arena taken;
+	arena_pool_init(&pool, &account, 1);
+	assert_true(arena_pool_take(&pool, &taken));
+	char *first = arena_alloc(&taken, 1700);
+	char *further = arena_alloc(&taken, 900);
+	assert_true(!is_barred(first + 1699) && !is_barred(further + 899));
+	arena_pool_give(&pool, &taken);
+	assert_true(is_barred(first) && is_barred(further));
+	assert_true(arena_pool_take(&pool, &taken));
+	assert_true(is_barred(first));
+	assert_ptr_equal(arena_alloc(&taken, 100), first);
+	assert_true(!is_barred(first + 99) && is_barred(first + 112));
+	arena_deinit(&taken);
+	arena_pool_deinit(&pool);
+}
+#endif
+
 static void test_copy(void **state)
 {
 	const char source[] = {'a', '\0', 'b'};
@@ -350,6 +391,10 @@ int main(void)
 			TEST(test_zalloc_clears_what_was_used_before),
 			TEST(test_the_last_block_is_resized_in_place),
 			TEST(test_a_block_that_cannot_grow_is_copied),
+#ifdef __SANITIZE_ADDRESS__
+			TEST(test_the_address_sanitizer_knows_its_blocks),
+			TEST(test_the_address_sanitizer_knows_who_has_a_chunk),
+#endif
 			TEST(test_copy),
 			TEST(test_format),
 			TEST(test_deinit_is_safe_twice),

@@ -16,6 +16,9 @@
 	"  kept:\n    steps: [cache: {in: hot, key: k, ttl: 1s, miss: [fanout: {to: [north], "     \
 	"body: "                                                                                   \
 	"{}, wait: any}]}]\n"                                                                      \
+	"  patient:\n    steps: [retry: {attempts: 2, initial: 1ms, max: 1ms, steps: [timeout: "   \
+	"{after: 20ms, steps: [cache: {in: hot, key: p, ttl: 1s, miss: [fanout: {to: [north], "    \
+	"body: {}, wait: any}]}]}]}]\n"                                                            \
 	"  offer:\n    steps: [fanout: {to: [north, south, east], wait: any}]\n"                   \
 	"  best:\n    steps: [fanout: {to: [north, south], each: {s: \"${all}\"}, on_error: "      \
 	"partial, timeout: 20ms, best: {lowest: price}}]\n"
@@ -225,6 +228,19 @@ static void test_a_question_of_a_flight(void **state)
 		    "\"flight\":1}]\n");
 }
 
+/* Those of the first flight, which a timeout has ended, and whom nobody else waited for. */
+static void test_costs_of_a_flight_that_a_timeout_has_ended(void **state)
+{
+	load_feeds("    f: {from: request.patient, select: [status, losers, wasted_us]}\n");
+	struct peer *peer = connect();
+	peer_send(peer, "patient 1 1000");
+	world_at(&h.world, 21);
+	world_at(&h.world, 30);
+	scripted_ask_end(scripted_ask(&h.world.north, 0), STATUS_OK, "1");
+	(void)world_turn(&h.world);
+	expect_told("feed.f,\"status\":\"OK\",\"losers\":1,\"wasted_us\":20115\n");
+}
+
 static void test_the_best_wins_and_who_is_silent_times_out(void **state)
 {
 	load_feeds("    f: {from: request.best, select: sources}\n");
@@ -369,7 +385,6 @@ static void test_what_the_table_refuses(void **state)
 	check_option("smaple: 3", "unknown key \"smaple\"; did you mean \"sample\"?");
 }
 
-/* Each allocation in turn, of feeds so many that they need more than one. */
 /* More than an arena asks for at first: with so much or less in use, whatever is asked for is at
  * some time the first to need another chunk. */
 #define FIRST_CHUNK 2048
@@ -507,6 +522,7 @@ int main(void)
 			request_test(test_an_outlier_among_those_that_pass),
 			request_test(test_what_became_of_each_question),
 			request_test(test_a_question_of_a_flight),
+			request_test(test_costs_of_a_flight_that_a_timeout_has_ended),
 			request_test(test_the_best_wins_and_who_is_silent_times_out),
 			request_test(test_questions_that_are_cut_off),
 			request_test(test_questions_of_an_answer_in_parts),

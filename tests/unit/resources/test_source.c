@@ -42,7 +42,7 @@ static void test_half_of_the_tokens_are_failures_enough(void **state)
 	assert_true(source_spared(&source));
 }
 
-/* What it does not need to be asked costs a sick one at most one of 51. */
+/* One that always fails is asked at most one of 51 that it need not be asked. */
 static void test_a_sick_one_is_asked_once_in_a_while(void **state)
 {
 	end(5, BREAKER_FAILED);
