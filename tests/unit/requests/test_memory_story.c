@@ -118,14 +118,14 @@ static __attribute__((format(printf, 3, 4))) void say(
 	int size = vsnprintf(message, sizeof(message), format, arguments);
 	va_end(arguments);
 	struct text text = {message, (size_t)size};
+	unsigned id;
+	if (sscanf(message, "any %u", &id) == 1)
+		wants_any[id] = true;
 	if (memchr(message, '{', text.size)) {
 		assert_true(text.size + padding <= sizeof(message));
 		memset(message + text.size, ' ', padding);
 		text.size += padding;
 	}
-	unsigned id;
-	if (sscanf(message, "any %u", &id) == 1)
-		wants_any[id] = true;
 	sent += strncmp(message, "$cancel", 7) != 0;
 	async_enter(&h.world.async, h.world.async.now);
 	engine_receive(h.engine, peer->client, text_of(envelope), text, h.world.async.now);
