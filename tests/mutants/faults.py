@@ -322,7 +322,7 @@ FAULTS = [
      "	struct outcome done = outcome_status(STATUS_OK);\n"
      "	admission_learn(request->engine, request, reason == REASON_NONE ? outcome : &done);"),
     ("answers in parts say how long work takes", "pipeline/requests/admission.c",
-     " ||\n			request->delivery)", ")"),
+     "in_parts = request->delivery && request->delivery->sent > 0;", "in_parts = false;"),
     ("a quick failure counts as a quick answer", "pipeline/requests/adaptive.c",
      "(double)took_ns <= TOLERANCE * adaptive->usual_ns)", "took_ns == UINT64_MAX)"),
     ("a source that is tried again is not left alone as it asked", "pipeline/stages/retry.c",
