@@ -66,9 +66,28 @@ static void adopt(struct arena *arena, struct arena_chunk *chunk)
 		account_charge(arena->account, chunk->size);
 }
 
-static struct arena_chunk *chunk_new(size_t size)
+/* Where a pool (may be NULL) keeps chunks of that size; NULL: nowhere. */
+static struct arena_spares *spares_of(struct arena_pool *pool, size_t size)
 {
-	struct arena_chunk *chunk = malloc(size);
+	static const size_t sizes[ARENA_POOL_SIZES] = {STEP_FIRST - MALLOC_OVERHEAD,
+			STEP_SECOND - MALLOC_OVERHEAD, 2 * STEP_SECOND - MALLOC_OVERHEAD};
+	for (size_t i = 0; pool && i < ARENA_POOL_SIZES; i++) {
+		if (size == sizes[i])
+			return &pool->spares[i];
+	}
+	return NULL;
+}
+
+static struct arena_chunk *chunk_take(struct arena_pool *pool, size_t size)
+{
+	struct arena_spares *spares = spares_of(pool, size);
+	struct arena_chunk *chunk = spares ? spares->newest : NULL;
+	if (chunk) {
+		spares->newest = chunk->before;
+		spares->count--;
+		return chunk;
+	}
+	chunk = malloc(size);
 	if (chunk == NULL)
 		return NULL;
 	chunk->size = size;
@@ -76,59 +95,41 @@ static struct arena_chunk *chunk_new(size_t size)
 	return chunk;
 }
 
-/* Where the pool keeps further chunks of that size: ARENA_POOL_FURTHER: nowhere. */
-static size_t kept_at(const struct arena_pool *pool, size_t size)
+static void chunk_give(struct arena_pool *pool, struct arena_chunk *chunk)
 {
-	size_t at = 0;
-	while (at < ARENA_POOL_FURTHER &&
-			(!pool || size != ((size_t)STEP_SECOND << at) - MALLOC_OVERHEAD))
-		at++;
-	return at;
-}
-
-static struct arena_chunk *further_chunk(struct arena_pool *pool, size_t size)
-{
-	size_t at = kept_at(pool, size);
-	if (at == ARENA_POOL_FURTHER || !pool->further[at].spare)
-		return chunk_new(size);
-	struct arena_chunk *chunk = pool->further[at].spare;
-	pool->further[at].spare = chunk->before;
-	pool->further[at].spares--;
-	return chunk;
-}
-
-static void give_further(struct arena_pool *pool, struct arena_chunk *chunk)
-{
-	size_t at = kept_at(pool, chunk->size);
-	if (at == ARENA_POOL_FURTHER || pool->further[at].spares == pool->spares_max) {
+	struct arena_spares *spares = spares_of(pool, chunk->size);
+	if (spares == NULL || spares->count == pool->spares_max) {
 		free(chunk);
 		return;
 	}
 	poison_blocks(chunk);
-	chunk->before = pool->further[at].spare;
-	pool->further[at].spare = chunk;
-	pool->further[at].spares++;
+	chunk->before = spares->newest;
+	spares->newest = chunk;
+	spares->count++;
 }
 
-/* Gives the first chunk of an arena that ends to the caller, who frees or keeps it. */
-static struct arena_chunk *strip(struct arena *arena)
+static void give_all(struct arena_pool *pool, struct arena_chunk *newest)
 {
-	struct arena_chunk *chunk = arena->chunk;
-	while (chunk->before) {
-		struct arena_chunk *before = chunk->before;
-		give_further(arena->pool, chunk);
-		chunk = before;
+	while (newest) {
+		struct arena_chunk *before = newest->before;
+		chunk_give(pool, newest);
+		newest = before;
 	}
+}
+
+/* pool: where its chunks go; NULL: they are freed. */
+static void end(struct arena *arena, struct arena_pool *pool)
+{
 	if (arena->account)
 		account_release(arena->account, arena->bytes);
 	live_add(LIVE_ARENAS, -1);
-	return chunk;
+	give_all(pool, arena->chunk);
 }
 
 void arena_deinit(struct arena *arena)
 {
 	if (arena->chunk)
-		free(strip(arena));
+		end(arena, NULL);
 	arena_init(arena, arena->account);
 }
 
@@ -156,7 +157,7 @@ void *arena_grow(struct arena *arena, size_t size)
 			return NULL;
 		size_t need = sizeof(struct arena_chunk) + rounded;
 		size_t usual = next_size(arena);
-		struct arena_chunk *chunk = further_chunk(arena->pool, greater(need, usual));
+		struct arena_chunk *chunk = chunk_take(arena->pool, greater(need, usual));
 		if (chunk == NULL)
 			return NULL;
 		adopt(arena, chunk);
@@ -227,50 +228,24 @@ void arena_pool_init(struct arena_pool *pool, struct account *account, size_t sp
 	*pool = (struct arena_pool){.account = account, .spares_max = spares_max};
 }
 
-static void free_all(struct arena_chunk *chunk)
-{
-	while (chunk) {
-		struct arena_chunk *before = chunk->before;
-		free(chunk);
-		chunk = before;
-	}
-}
-
 void arena_pool_deinit(struct arena_pool *pool)
 {
-	free_all(pool->spare);
-	for (size_t at = 0; at < ARENA_POOL_FURTHER; at++)
-		free_all(pool->further[at].spare);
+	for (size_t i = 0; i < ARENA_POOL_SIZES; i++)
+		give_all(NULL, pool->spares[i].newest);
 	arena_pool_init(pool, pool->account, pool->spares_max);
 }
 
 bool arena_pool_take(struct arena_pool *pool, struct arena *arena)
 {
 	*arena = (struct arena){.account = pool->account, .pool = pool};
-	struct arena_chunk *chunk = pool->spare;
-	if (chunk) {
-		pool->spare = chunk->before;
-		pool->spares--;
-	} else {
-		chunk = chunk_new(next_size(arena));
-		if (chunk == NULL)
-			return false;
-	}
-	adopt(arena, chunk);
-	return true;
+	struct arena_chunk *chunk = chunk_take(pool, next_size(arena));
+	if (chunk)
+		adopt(arena, chunk);
+	return chunk != NULL;
 }
 
 void arena_pool_give(struct arena_pool *pool, struct arena *arena)
 {
 	assert(arena->chunk);
-	bool keep = arena->bytes <= KEPT_MAX && pool->spares < pool->spares_max;
-	struct arena_chunk *first = strip(arena);
-	if (!keep) {
-		free(first);
-		return;
-	}
-	poison_blocks(first);
-	first->before = pool->spare;
-	pool->spare = first;
-	pool->spares++;
+	end(arena, arena->bytes <= KEPT_MAX ? pool : NULL);
 }

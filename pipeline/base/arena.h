@@ -100,29 +100,29 @@ struct text arena_copy(struct arena *arena, struct text t);
 struct text arena_format(struct arena *arena, const char *format, ...)
 		__attribute__((format(printf, 2, 3)));
 
-/*
- * Empty arenas ready for use, so that a request costs no malloc. Each keeps its first chunk; an
- * arena that grew over 64 KiB is freed instead of kept. Of further chunks the pool keeps those of
- * the sizes that a request takes which asks a few sources. What lies in the pool is not charged to
- * anybody.
- */
-#define ARENA_POOL_FURTHER 2
+/* Chunks of one size. */
+struct arena_spares {
+	struct arena_chunk *newest;
+	size_t count;
+};
 
+/* Of a first chunk, and of those that follow it in a request that asks a few sources. */
+#define ARENA_POOL_SIZES 3
+
+/*
+ * Chunks that arenas have left, for the next, so that a request costs no malloc. Those of an arena
+ * that grew over 64 KiB are freed instead of kept. What lies in the pool is not charged to anybody.
+ */
 struct arena_pool {
-	struct arena_chunk *spare;
-	size_t spares;
-	size_t spares_max; /* and as many of each size */
-	struct {
-		struct arena_chunk *spare;
-		size_t spares;
-	} further[ARENA_POOL_FURTHER];
+	struct arena_spares spares[ARENA_POOL_SIZES];
+	size_t spares_max;	 /* of each size */
 	struct account *account; /* handed to each arena that is taken */
 };
 
 void arena_pool_init(struct arena_pool *pool, struct account *account, size_t spares_max);
 void arena_pool_deinit(struct arena_pool *pool);
 
-/* Makes arena ready for use, from a spare chunk where there is one. False when memory is out. */
+/* Makes arena ready for use. False when memory is out. */
 bool arena_pool_take(struct arena_pool *pool, struct arena *arena);
 
 /* Ends arena, which is not to be used any more, and keeps its chunks for the next. */

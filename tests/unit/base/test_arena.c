@@ -280,11 +280,11 @@ static void test_pool_hands_the_first_chunk_on(void **state)
 	assert_non_null(arena_alloc(&taken, 10000));
 	arena_pool_give(&pool, &taken);
 	assert_int_equal(account.used, 0);
-	assert_int_equal(pool.spares, 1);
+	assert_int_equal(pool.spares[0].count, 1);
 
 	allocations_fail_after(0);
 	assert_true(arena_pool_take(&pool, &taken));
-	assert_int_equal(pool.spares, 0);
+	assert_int_equal(pool.spares[0].count, 0);
 	assert_int_equal(account.used, charged);
 	assert_ptr_equal(arena_alloc(&taken, 8), first);
 	struct arena none;
@@ -294,7 +294,7 @@ static void test_pool_hands_the_first_chunk_on(void **state)
 	arena_pool_give(&pool, &taken);
 	arena_pool_deinit(&pool);
 	arena_pool_deinit(&pool);
-	assert_int_equal(pool.spares, 0);
+	assert_int_equal(pool.spares[0].count, 0);
 }
 
 static void test_pool_keeps_no_more_than_it_may(void **state)
@@ -306,7 +306,7 @@ static void test_pool_keeps_no_more_than_it_may(void **state)
 		assert_true(arena_pool_take(&pool, &taken[i]));
 	for (int i = 0; i < 4; i++)
 		arena_pool_give(&pool, &taken[i]);
-	assert_int_equal(pool.spares, 2);
+	assert_int_equal(pool.spares[0].count, 2);
 	for (int i = 0; i < 3; i++)
 		assert_true(arena_pool_take(&pool, &taken[i]));
 	for (int i = 0; i < 3; i++)
@@ -330,8 +330,8 @@ static void test_pool_hands_further_chunks_on(void **state)
 	arena_pool_give(&pool, &first);
 	arena_pool_give(&pool, &second);
 	assert_int_equal(account.used, 0);
-	assert_int_equal(pool.further[0].spares, 1);
-	assert_int_equal(pool.further[1].spares, 1);
+	assert_int_equal(pool.spares[1].count, 1);
+	assert_int_equal(pool.spares[2].count, 1);
 
 	/* In the order in which they are taken; of the largest none is kept. */
 	allocations_fail_after(0);
@@ -339,8 +339,8 @@ static void test_pool_hands_further_chunks_on(void **state)
 	while (arena_alloc(&first, 100))
 		;
 	allocations_heal();
-	assert_int_equal(pool.further[0].spares, 0);
-	assert_int_equal(pool.further[1].spares, 0);
+	assert_int_equal(pool.spares[1].count, 0);
+	assert_int_equal(pool.spares[2].count, 0);
 	assert_int_equal(account.used, first.bytes);
 	assert_in_range(first.bytes, 1792 + 1024 + 2048 - 3 * 16, bytes - 1);
 
@@ -353,12 +353,12 @@ static void test_pool_hands_further_chunks_on(void **state)
 	assert_true(arena_pool_take(&pool, &second));
 	assert_non_null(arena_alloc(&second, 1500));
 	assert_non_null(arena_alloc(&second, 1500));
-	assert_int_equal(pool.further[0].spares, 1);
-	assert_int_equal(pool.further[1].spares, 1);
+	assert_int_equal(pool.spares[1].count, 1);
+	assert_int_equal(pool.spares[2].count, 1);
 	arena_deinit(&apart);
 	arena_pool_give(&pool, &second);
 	arena_pool_deinit(&pool);
-	assert_null(pool.further[0].spare);
+	assert_null(pool.spares[1].newest);
 }
 
 static void test_pool_keeps_no_arena_over_64_kib(void **state)
@@ -370,7 +370,8 @@ static void test_pool_keeps_no_arena_over_64_kib(void **state)
 	while (taken.bytes <= 65536)
 		assert_non_null(arena_alloc(&taken, 1000));
 	arena_pool_give(&pool, &taken);
-	assert_int_equal(pool.spares, 0);
+	for (size_t i = 0; i < ARENA_POOL_SIZES; i++)
+		assert_null(pool.spares[i].newest);
 	assert_int_equal(account.used, 0);
 	arena_pool_deinit(&pool);
 }
