@@ -37,7 +37,8 @@ struct witness {
 	size_t run_capacity;
 	uint32_t untold;	/* the latest of those that have ended in this stretch; or 0 */
 	uint64_t limit;		/* of requests in flight, as it was last seen; 0: not yet */
-	uint64_t samples;	/* that may have changed it since */
+	uint64_t samples;	/* that may have changed it since, */
+	uint64_t samples_seen;	/* and those of them at the latest look */
 	uint64_t least_us;	/* that any took that was answered; UINT64_MAX: none was */
 	uint64_t naps;		/* of the RETRY, that might have led past a deadline, */
 	uint64_t slept_through; /* and those of them where it was waited until the deadline */
@@ -71,6 +72,7 @@ struct witness {
 	 * their order: so what becomes of one is known when a later one ends, or with the batch.
 	 */
 	bool batching;
+	uint64_t batch_began;
 	uint32_t *sent;
 	size_t sent_count;
 	size_t sent_known;

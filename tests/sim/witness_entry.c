@@ -34,7 +34,7 @@ bool witness_has_twin(const struct witness *witness, uint32_t number, bool sure)
 			i = witness->requests[i].next_of_id) {
 		const struct seen *other = &witness->requests[i];
 		bool unsure = witness->batching && other->state == TOLD &&
-			      other->told_at == witness_now(witness);
+			      other->told_at >= witness->batch_began;
 		bool in_flight = unsure ? !sure : other->in_flight;
 		if (in_flight && i != number && other->peer == seen->peer &&
 				witness_planned(witness, i)->envelope == planned->envelope)
@@ -162,6 +162,7 @@ void witness_catch_up(struct witness *witness, uint32_t until)
 void witness_begin_batch(struct witness *witness)
 {
 	witness->batching = true;
+	witness->batch_began = witness_now(witness);
 }
 
 void witness_end_batch(struct witness *witness)

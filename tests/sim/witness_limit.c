@@ -42,10 +42,13 @@ void witness_check_limit(struct witness *witness)
 						      : configuration->in_flight;
 	if (limit < least || limit > configuration->in_flight)
 		witness_complain(witness, "the limit is %" PRIu64, limit);
-	if (limit == witness->limit)
-		return;
-	if (witness->limit > 0)
-		check_step(witness, limit);
-	witness->limit = limit;
-	witness->samples = 0;
+	if (limit != witness->limit) {
+		if (witness->limit > 0)
+			check_step(witness, limit);
+		witness->limit = limit;
+		/* Any since the latest look may have been the one that did it. */
+		uint64_t since = witness->samples - witness->samples_seen;
+		witness->samples = since > 0 ? since - 1 : 0;
+	}
+	witness->samples_seen = witness->samples;
 }
