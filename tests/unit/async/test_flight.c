@@ -320,23 +320,6 @@ static void test_one_knows_whether_it_is_the_last(void **state)
 	leave_many(2);
 }
 
-static void test_who_could_not_even_wait_is_not_the_last(void **state)
-{
-	ask_many(1);
-	struct flight *flight = flight_find(&table, 7, key());
-	struct asker *late = &askers[1];
-	scope_init(&late->scope, &root->scope, NULL, SCOPE_FOREVER, TIMEOUT);
-	scope_cancel(&late->scope, GONE);
-	memset(&late->waiter, 0xff, sizeof(late->waiter));
-	waiter_init(&late->waiter, flight, &root->owner.frame, &late->scope);
-	assert_int_equal(frame_start(&late->waiter.frame), DONE);
-	assert_false(waiter_is_last(&late->waiter));
-	leave(late);
-	finish(flight, STATUS_OK);
-	run();
-	leave(&askers[0]);
-}
-
 static void test_nobody_is_the_last_of_a_flight_that_ends_by_itself(void **state)
 {
 	ask_many(1);
@@ -737,8 +720,10 @@ static void test_who_is_cancelled_already_does_not_wait(void **state)
 	struct asker *late = &askers[1];
 	scope_init(&late->scope, &root->scope, NULL, SCOPE_FOREVER, TIMEOUT);
 	scope_cancel(&late->scope, ASKED);
+	memset(&late->waiter, 0xff, sizeof(late->waiter));
 	waiter_init(&late->waiter, flight, &root->owner.frame, &late->scope);
 	assert_int_equal(frame_start(&late->waiter.frame), DONE);
+	assert_false(waiter_is_last(&late->waiter));
 	assert_int_equal(flight->waiter_count, 1);
 	leave(late);
 	finish(flight, STATUS_OK);
@@ -855,7 +840,6 @@ int main(void)
 			TEST(test_all_but_the_last_leave),
 			TEST(test_the_last_to_leave_cancels_it),
 			TEST(test_one_knows_whether_it_is_the_last),
-			TEST(test_who_could_not_even_wait_is_not_the_last),
 			TEST(test_nobody_is_the_last_of_a_flight_that_ends_by_itself),
 			TEST(test_the_last_leaves_between_the_finish_and_the_end),
 			TEST(test_each_waiter_has_its_own_deadline),

@@ -314,6 +314,14 @@ static void test_resources(void **state)
 			   "@A: 1}}\n",
 					"the query has no \":b\"; did you mean \"a\"?\nthe query "
 					"has no \":A\"; did you mean \"a\"?\n"},
+			END,
+	};
+	refused(bad);
+}
+
+static void test_what_a_fanout_takes_and_when_it_asks(void **state)
+{
+	static const struct written bad[] = {
 			{P "    - fanout: {to: north, best: @{lowest: a, highest: b}}\n",
 					"\"best\" needs one of \"lowest\" and \"highest\"\n"},
 			{P "    - fanout: {to: north, best: @{}}\n",
@@ -353,6 +361,11 @@ static void test_resources(void **state)
 					"\"min\" is longer than \"max\"\n"},
 			END,
 	};
+	refused(bad);
+}
+
+static void test_warnings(void **state)
+{
 	static const struct written warned[] = {
 			{P "    - lookup: {in: ledger, query: SELECT 1, concurrency: @2}\n",
 					"warning: \"concurrency\" is over the 1 connections of "
@@ -380,7 +393,6 @@ static void test_resources(void **state)
 			{P "    - fanout: {to: [north, south]}\n" WITHIN("30s"), ""},
 			END,
 	};
-	refused(bad);
 	taken(warned);
 }
 
@@ -581,6 +593,8 @@ int main(void)
 			cmocka_unit_test(test_what_a_miss_may_read_unkeyed),
 			cmocka_unit_test(test_keys),
 			cmocka_unit_test(test_resources),
+			cmocka_unit_test(test_what_a_fanout_takes_and_when_it_asks),
+			cmocka_unit_test(test_warnings),
 			cmocka_unit_test(test_retries),
 			cmocka_unit_test(test_conditions),
 			cmocka_unit_test(test_calls),
