@@ -5,6 +5,10 @@ import sys
 import traceback
 
 
+class Skipped(Exception):
+    """For a test that can't be run here: why."""
+
+
 def run(tests):
     """Each test is called with an ExitStack that it may leave things in; they are closed when it ends."""
     failed = False
@@ -15,6 +19,8 @@ def run(tests):
             with contextlib.ExitStack() as stack:
                 test(stack)
             print(f"ok {number} - {name}", flush=True)
+        except Skipped as reason:
+            print(f"ok {number} - {name} # SKIP {reason}", flush=True)
         except Exception:
             failed = True
             for line in traceback.format_exc().splitlines():

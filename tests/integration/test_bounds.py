@@ -198,42 +198,8 @@ def test_the_limit_of_one_client(stack):
     equal(feed.stats()["in_flight_highest"], 11)
 
 
-# `late` is wanted within a second.
-ADAPTIVE = """
-limits: {deadline: 60s, max_deadline: 60s, adaptive: {min: 8, max: 50}}
-databases:
-  catalog: {sqlite: catalog.db, connections: 4}
-pipelines:
-  row: {steps: [{lookup: {in: catalog, query: "SELECT count(*) AS products FROM product"}}]}
-  late: {deadline: 1s, steps: [{lookup: {in: catalog, query: "SELECT count(*) AS products FROM product"}}]}
-"""
-
-
-def test_a_limit_falls_where_all_run_out_of_time(stack):
-    catalog, daemon, feed = prepared(stack, ADAPTIVE)
-    client = Client(stack, daemon)
-
-    def crowd(pipeline, status):
-        """More than any limit that is found out here. Gives the limit that is then."""
-        for n in range(60):
-            client.ask(pipeline, n)
-        statuses = {reply.status for reply in client.hear_many(60)}
-        assert status in statuses and statuses <= {status, "RESOURCE_EXHAUSTED"}, statuses
-        return feed.stats(lambda stats: stats["in_flight"] + stats["reaping"] == 0)["in_flight_max"]
-
-    limit = 8
-    while limit < 12:
-        limit = crowd("row", "OK")
-    catalog.lock()
-    limits = [limit]
-    while limits[-1] == limit and len(limits) < 20:
-        limits.append(crowd("late", "DEADLINE_EXCEEDED"))
-    assert 8 <= limits[-1] < limit, limits
-    catalog.unlock()
-
-
 tap.run([
     test_connections_bound_all, test_concurrency_bounds_one_stage, test_concurrency_over_connections_runs_no_more,
     test_stages_share_the_connections, test_a_full_queue, test_no_queue, test_the_limit_of_all,
-    test_the_limit_of_one_client, test_a_limit_falls_where_all_run_out_of_time,
+    test_the_limit_of_one_client,
 ])

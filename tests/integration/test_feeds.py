@@ -3,7 +3,6 @@
 """Feeds, as conf/examples/outlier.yaml puts them together, read by a subscriber and by sluicectl."""
 import json
 import pathlib
-import signal
 import subprocess
 import sys
 
@@ -103,9 +102,9 @@ def test_what_was_learned_outlives_a_reload(stack):
     path = daemon.directory / "sluice.yaml"
     learned = feed.stats(lambda stats: stats["feeds"]["odd"]["samples"] == 5)["feeds"]["odd"]
     for generation, (old, new) in enumerate([("sample: 100", "sample: 7"), ("over: 4", "over: 5")], 2):
-        assert old in path.read_text(), old
-        path.write_text(path.read_text().replace(old, new))
-        daemon.signal(signal.SIGHUP)
+        text = path.read_text()
+        assert old in text, old
+        daemon.begin_reload(text.replace(old, new), doors="")
         stats = feed.stats(lambda stats: stats["generation"] == generation)
         equal(stats["feeds"]["odd"], learned)
         learned = {"events": 0, "samples": 0, "mean": 0, "deviation": 0}

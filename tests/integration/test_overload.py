@@ -88,23 +88,30 @@ def test_a_queue_that_is_not_slow_is_not_shed(stack):
     equal(lookup(feed.stats(), "shed")["shed"], 0)
 
 
-SOURCE = """
+CROWDED = """
+databases:
+  catalog: {{sqlite: catalog.db}}
 sources:
   north: {{zmq: '{endpoint}', required: true}}
 pipelines:
-  quote: {{steps: [{{fanout: {{to: [north], wait: any}}}}]}}
+  held: {{deadline: 1s, steps: [lookup: {{in: catalog, query: SELECT sku FROM product}}]}}
+  quote: {{steps: [fanout: {{to: [north], wait: any}}]}}
 """
 CROWD = 60  # requests at once, more than any limit that is found out here
+ROUNDS = 200  # more than it takes by far
 USUAL, LONG = 200000, 800000  # microseconds; the limit comes down from 1.5 times the usual on
 
 
 class Crowds:
-    """A daemon whose limits are these, its only source, and those who ask it all at once."""
+    """A daemon whose limits are these, what it asks, and those who ask it all at once."""
 
     def __init__(self, stack, limits):
+        self.rounds = 0
+        directory = folder(stack)
+        self.catalog = Catalog(stack, directory / "catalog.db")
         self.source = Scripted(stack)
         self.daemon = Sluiced(stack, SLUICED, f"limits: {{{LIMITS}{limits}}}"
-                              + SOURCE.format(endpoint=self.source.endpoint), ready=False)
+                              + CROWDED.format(endpoint=self.source.endpoint), directory, ready=False)
         self.source.say(f"{self.source.hear_ping()} OK us=0")
         self.daemon.wait_ready()
         self.client, self.feed = Client(stack, self.daemon), Feed(stack, self.daemon)
@@ -112,10 +119,21 @@ class Crowds:
     def limit(self):
         return self.feed.stats(lambda stats: stats["in_flight"] + stats["reaping"] == 0)["in_flight_max"]
 
+    def count_round(self):
+        self.rounds += 1
+        assert self.rounds <= ROUNDS, f"the limit stays at {self.limit()}"
+
+    def run_out(self):
+        """Nobody who is let in is answered in time."""
+        self.count_round()
+        ask_many(self.client, "held", CROWD)
+        equal({reply.status for reply in self.client.hear_many(CROWD)}, {"DEADLINE_EXCEEDED", "RESOURCE_EXHAUSTED"})
+
     def come(self, at_least=0):
         """Nobody is answered before all who are let in have been heard and so many microseconds have passed since, by
         the daemon's clock. Gives how many were let in; the others were refused."""
         let_in = min(self.limit(), CROWD)
+        self.count_round()
         ask_many(self.client, "quote", CROWD)
         names = [self.source.hear()[1] for _ in range(let_in)]
         for reply in self.client.hear_many(CROWD - let_in):
@@ -147,6 +165,19 @@ def test_a_limit_follows_from_how_long_requests_take(stack):
           (max(let_in), {"OK": sum(let_in), "RESOURCE_EXHAUSTED": len(let_in) * CROWD - sum(let_in)}))
 
 
+def test_a_limit_falls_where_all_run_out_of_time(stack):
+    crowds = Crowds(stack, ", adaptive: {min: 8, max: 50}")
+    crowds.come(USUAL)
+    crowds.come(USUAL)
+    while crowds.limit() < 12:
+        crowds.come()
+    high = crowds.limit()
+    crowds.catalog.lock()
+    while crowds.limit() >= high:
+        crowds.run_out()
+    assert 8 <= crowds.limit() < high
+
+
 def test_a_limit_that_is_given_stays(stack):
     crowds = Crowds(stack, "")
     equal([crowds.come(at_least) for at_least in (0, USUAL, LONG)], [CROWD] * 3)
@@ -156,5 +187,6 @@ def test_a_limit_that_is_given_stays(stack):
 
 tap.run([
     test_a_queue_that_stands_is_shed, test_without_codel_nobody_is_shed, test_a_queue_that_is_not_slow_is_not_shed,
-    test_a_limit_follows_from_how_long_requests_take, test_a_limit_that_is_given_stays,
+    test_a_limit_follows_from_how_long_requests_take, test_a_limit_falls_where_all_run_out_of_time,
+    test_a_limit_that_is_given_stays,
 ])

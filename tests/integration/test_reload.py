@@ -95,6 +95,13 @@ def test_a_receipt(stack):
     equal(stats["caches"]["hot"]["bytes_max"], 2 << 20)
 
 
+def test_what_nobody_uses_any_more_is_warned_of(stack):
+    _, daemon = prepared(stack)
+    _, pipelines = CONFIG.split("pipelines:")
+    reload(daemon, CONFIG.replace(pipelines, "\n  bare: {steps: [{lookup: {in: catalog, query: SELECT 1 AS one}}]}\n"))
+    daemon.log.wait_for('no pipeline uses the cache \\"hot\\"')
+
+
 def test_a_refusal_changes_nothing(stack):
     _, daemon = prepared(stack)
     feed = Feed(stack, daemon, "daemon.")
@@ -417,7 +424,8 @@ def test_what_nobody_holds_is_closed(stack):
 
 
 tap.run([
-    test_a_receipt, test_a_refusal_changes_nothing, test_what_needs_a_restart, test_what_runs_ends_in_its_generation,
+    test_a_receipt, test_what_nobody_uses_any_more_is_warned_of, test_a_refusal_changes_nothing,
+    test_what_needs_a_restart, test_what_runs_ends_in_its_generation,
     test_a_generation_lives_as_long_as_its_requests, test_a_database_ends_with_its_last_lookup,
     test_a_catalog_with_another_schema, test_a_schema_that_is_changed_in_place,
     test_a_file_that_only_an_old_generation_has_no_use_for, test_a_required_source_that_does_not_come,

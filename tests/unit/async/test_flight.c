@@ -325,8 +325,10 @@ static void test_nobody_is_the_last_of_a_flight_that_ends_by_itself(void **state
 	ask_many(1);
 	struct flight *flight = flight_find(&table, 7, key());
 	finish(flight, STATUS_OK);
-	while (!flight->ended)
+	while (!flight->ended) {
+		assert_false(runner_idle(&async.runner));
 		runner_drain(&async.runner, 1);
+	}
 	assert_false(waiter_is_last(&askers[0].waiter));
 	scope_cancel(&askers[0].scope, GONE);
 	run();

@@ -102,6 +102,27 @@ static void test_columns_whose_text_is_json(void **state)
 			"{\"j\":[\"X\",\"Y\"]}");
 }
 
+/* What is left out of the row does not count. */
+static void test_blanks_round_json_take_no_room(void **state)
+{
+	static const struct text names[] = {{"j", 1}};
+	static const char sql[] = "SELECT printf('%40s', '') || '1' AS j";
+	struct sqlite_fixture *f = *state;
+	assert_non_null(sqlite_fixture_create(f, text_of(f->path), 1));
+	struct query_spec *json = sqlite_fixture_spec(f, sql);
+	struct query_spec *text = sqlite_fixture_spec(f, sql);
+	json->bytes_max = 20;
+	json->json_columns = names;
+	json->json_column_count = 1;
+	text->bytes_max = 20;
+	struct query *fits = sqlite_fixture_query(f, json);
+	struct query *over = sqlite_fixture_query(f, text);
+	sqlite_fixture_open(f);
+	sqlite_fixture_expect_row(f, fits, NULL, "{\"j\":1}");
+	sqlite_fixture_expect(f, over, STATUS_INTERNAL, "the query returns too many bytes");
+	sqlite_fixture_expect_logged(f, "more than 20 bytes");
+}
+
 static void test_columns_whose_text_is_no_json(void **state)
 {
 	static const char *const texts[] = {"''", "'{'", "'{\"a\":1,\"a\":2}'", "'[1] [2]'",
@@ -174,6 +195,7 @@ int main(void)
 			TEST(test_names_of_columns),
 			TEST(test_values_that_no_json_can_hold),
 			TEST(test_columns_whose_text_is_json),
+			TEST(test_blanks_round_json_take_no_room),
 			TEST(test_columns_whose_text_is_no_json),
 			TEST(test_values_are_bound_as_their_kind),
 			TEST(test_reals_come_back_bit_by_bit),
