@@ -124,9 +124,9 @@ struct seen {
 	uint32_t next_of_id; /* an earlier one with this id, or NOBODY */
 	uint32_t place;	     /* among those that wait */
 	uint64_t received;
-	uint64_t stretch; /* in which it was read, by when that began */
-	uint64_t read;	  /* its turn came not before this, */
-	uint64_t turn;	  /* and not after this */
+	uint64_t since; /* what has ended before that was there when it came */
+	uint64_t read;	/* its turn came not before this, */
+	uint64_t turn;	/* and not after this */
 	uint64_t deadline;
 	uint64_t arrival; /* among all */
 	uint64_t told;	  /* its place among all ends */

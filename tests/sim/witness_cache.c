@@ -189,7 +189,7 @@ static void check_age(struct witness *witness, uint32_t number, uint32_t run, st
 		right = age >= aging->ttl - aging->jitter &&
 			least < aging->ttl + aging->stale + aging->stale_if_error;
 	else
-		right = from->ended >= lesser(seen->received, seen->stretch);
+		right = from->ended >= seen->since;
 	if (!right)
 		witness_complain(witness,
 				"request %" PRIu32 " got a value of %" PRIu64 " ns as a %.*s",

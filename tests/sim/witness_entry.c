@@ -80,7 +80,7 @@ void witness_before_send(struct witness *witness, uint32_t number, uint32_t peer
 	seen->generation = witness->generation;
 	seen->peer = peer;
 	seen->received = received;
-	seen->stretch = witness->stretch_began;
+	seen->since = lesser(received, witness->stretch_began);
 	seen->read = witness_now(witness);
 	seen->deadline = deadline_of(witness, number, received);
 	seen->arrival = ++witness->arrivals;

@@ -87,8 +87,7 @@ static void check_value(struct witness *witness, uint32_t number, uint32_t run)
 				number);
 	else if (from->key != planned->key || (from->request != NOBODY && from->request != number))
 		witness_complain(witness, "request %" PRIu32 " got the value of another", number);
-	else if (from->ended < lesser(seen->received, seen->stretch) &&
-			witness_age(witness, run, at) >= oldest)
+	else if (from->ended < seen->since && witness_age(witness, run, at) >= oldest)
 		witness_complain(
 				witness, "request %" PRIu32 " got a value that is too old", number);
 }

@@ -41,6 +41,14 @@ void row(size_t n, const char *json)
 	scripted_job_end(job(n), STATUS_OK, json);
 }
 
+void quote(const struct scripted_source *source, const char *json)
+{
+	struct scripted_ask *ask = scripted_ask(source, 0);
+	assert_non_null(ask);
+	scripted_ask_end(ask, STATUS_OK, json);
+	(void)world_turn(&h.world);
+}
+
 const struct engine_counts *counts(void)
 {
 	(void)world_turn(&h.world);

@@ -33,4 +33,8 @@ struct peer *connect(void);
 struct scripted_job *job(size_t n);
 void row(size_t n, const char *json);
 
+/* The oldest question to a source that goes on, which must be there, is answered, and the turn
+ * over. */
+void quote(const struct scripted_source *source, const char *json);
+
 const struct engine_counts *counts(void);

@@ -17,14 +17,6 @@ static struct peer *start(void)
 	return connect();
 }
 
-static void quote(struct scripted_source *source, const char *json)
-{
-	struct scripted_ask *ask = scripted_ask(source, 0);
-	assert_non_null(ask);
-	scripted_ask_end(ask, STATUS_OK, json);
-	(void)world_turn(&h.world);
-}
-
 static void test_parts_are_counted_apart(void **state)
 {
 	struct peer *peer = start();

@@ -60,8 +60,7 @@ static void test_where_and_select(void **state)
 	expect_told("feed.slow,\"cache\":\"miss\",\"us\":5000,\"pipeline\":\"product\"\n");
 	peer_send(peer, "offer 9 1000");
 	world_at(&h.world, 100);
-	scripted_ask_end(scripted_ask(&h.world.north, 0), STATUS_OK, "1");
-	(void)world_turn(&h.world);
+	quote(&h.world.north, "1");
 	expect_told(""); /* of another pipeline */
 }
 
@@ -205,8 +204,7 @@ static void test_what_became_of_each_question(void **state)
 	world_at(&h.world, 3);
 	scripted_ask_end(scripted_ask(&h.world.south, 0), STATUS_UNAVAILABLE, "no");
 	world_at(&h.world, 7);
-	scripted_ask_end(scripted_ask(&h.world.east, 0), STATUS_OK, "1");
-	(void)world_turn(&h.world);
+	quote(&h.world.east, "1");
 	expect_told("feed.f,\"sources\":["
 		    "{\"stage\":\"offer/1.fanout\",\"source\":\"north\",\"element\":null,"
 		    "\"us\":7000,\"end\":\"lost\",\"status\":null},"
@@ -221,8 +219,7 @@ static void test_a_question_of_a_flight(void **state)
 	load_feeds("    f: {from: request.kept, select: sources}\n");
 	struct peer *peer = connect();
 	peer_send(peer, "kept 1 1000");
-	scripted_ask_end(scripted_ask(&h.world.north, 0), STATUS_OK, "1");
-	(void)world_turn(&h.world);
+	quote(&h.world.north, "1");
 	expect_told("feed.f,\"sources\":[{\"stage\":\"kept/1.cache/1.fanout\",\"source\":"
 		    "\"north\",\"element\":null,\"us\":0,\"end\":\"won\",\"status\":\"OK\","
 		    "\"flight\":1}]\n");
@@ -236,8 +233,7 @@ static void test_costs_of_a_flight_that_a_timeout_has_ended(void **state)
 	peer_send(peer, "patient 1 1000");
 	world_at(&h.world, 21);
 	world_at(&h.world, 30);
-	scripted_ask_end(scripted_ask(&h.world.north, 0), STATUS_OK, "1");
-	(void)world_turn(&h.world);
+	quote(&h.world.north, "1");
 	expect_told("feed.f,\"status\":\"OK\",\"losers\":1,\"wasted_us\":20115\n");
 }
 
@@ -287,8 +283,7 @@ static void test_questions_of_an_answer_in_parts(void **state)
 	struct peer *peer = connect();
 	peer_send(peer, "best 1 1000 stream=1\n{\"all\":[\"a\",\"b\"]}");
 	scripted_ask_end(scripted_ask(&h.world.north, 0), STATUS_OK, "{\"price\":5}");
-	scripted_ask_end(scripted_ask(&h.world.south, 0), STATUS_OK, "{\"price\":4}");
-	(void)world_turn(&h.world);
+	quote(&h.world.south, "{\"price\":4}");
 	world_at(&h.world, 3);
 	peer_send(peer, "$cancel 1 -");
 	(void)world_turn(&h.world);

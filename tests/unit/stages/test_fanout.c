@@ -2,11 +2,6 @@
 /* Asking many: what each is asked, how many answers are waited for, and what is made of them. */
 #include "tests/unit/stages/trial.h"
 
-#define TOO_FEW(causes)                                                                            \
-	"{\"error\":\"too few good answers\",\"stage\":\"p/1.fanout\",\"causes\":[" causes "]}"
-#define CAUSE(text, status, source)                                                                \
-	"{\"error\":\"" text "\",\"status\":\"" status "\",\"stage\":\"p/1.fanout/" source "\"}"
-
 static void test_all_are_waited_for(void **state)
 {
 	load_fanout("to: [north, south, east]");

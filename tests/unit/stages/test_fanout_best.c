@@ -2,11 +2,6 @@
 /* The best of many answers, and an end at the first error. */
 #include "tests/unit/stages/trial.h"
 
-#define TOO_FEW(causes)                                                                            \
-	"{\"error\":\"too few good answers\",\"stage\":\"p/1.fanout\",\"causes\":[" causes "]}"
-#define CAUSE(text, status, source)                                                                \
-	"{\"error\":\"" text "\",\"status\":\"" status "\",\"stage\":\"p/1.fanout/" source "\"}"
-
 static void test_the_lowest_of_all(void **state)
 {
 	load_fanout("to: [north, south, east], best: {lowest: price}");

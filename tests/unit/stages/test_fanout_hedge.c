@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Who is asked when: hedges, their budgets, and sources that are left alone. */
-#include "pipeline/base/buffer.h"
 #include <string.h>
 
+#include "pipeline/base/buffer.h"
 #include "tests/unit/stages/trial.h"
 
 static uint64_t asked(const struct scripted_source *source)

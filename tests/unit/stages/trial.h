@@ -34,6 +34,12 @@ void load(const char *yaml);
 /* One with the pipeline `p`, whose only step is a fan-out with these options. */
 void load_fanout(const char *options);
 
+/* Its error where too few have answered, and each of the causes. */
+#define TOO_FEW(causes)                                                                            \
+	"{\"error\":\"too few good answers\",\"stage\":\"p/1.fanout\",\"causes\":[" causes "]}"
+#define CAUSE(text, status, source)                                                                \
+	"{\"error\":\"" text "\",\"status\":\"" status "\",\"stage\":\"p/1.fanout/" source "\"}"
+
 struct trial {
 	struct frame frame; /* owner of the scope */
 	struct scope scope;
