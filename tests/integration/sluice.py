@@ -40,6 +40,9 @@ REPORT = re.compile(r"==\d+==|.*Sanitizer|.*runtime error:")
 # What sluiced is run under, such as valgrind.
 WRAPPER = shlex.split(os.environ.get("SLUICE_WRAPPER", ""))
 
+# For a sluiced that ends while a thread of its own still holds on to what is its.
+NO_LEAK_CHECK = {"ASAN_OPTIONS": "detect_leaks=0", "VALGRIND_OPTS": "--leak-check=no"}
+
 
 def folder(stack):
     return pathlib.Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="sluice-")))

@@ -11,7 +11,7 @@ import zmq
 
 from catalog import Catalog
 from quotes import Quotes
-from sluice import Client, Feed, Sluiced, TIMEOUT, folder
+from sluice import Client, Feed, NO_LEAK_CHECK, Sluiced, TIMEOUT, folder
 import tap
 from tap import equal
 
@@ -224,7 +224,7 @@ pipelines:
           WITH v(i) AS (VALUES ('b'), ('c'), ('d'), ('e'), ('f'), ('g'), ('h'), ('i'))
           SELECT sum(instr(replace(hex(zeroblob(500000)), '0', 'a'), replace(hex(zeroblob(250000)), '0', 'a') || i)) AS n
           FROM v
-""", directory, environment={"ASAN_OPTIONS": "detect_leaks=0"})
+""", directory, environment=NO_LEAK_CHECK)
     client, feed = Client(stack, daemon), Feed(stack, daemon)
     client.ask("stuck", "held", {})
     feed.stats(lambda stats: stats["databases"]["catalog"]["queries"] == 1)
