@@ -221,7 +221,7 @@ static bool start(struct daemon *daemon)
 		return out_of_memory();
 	if (!open_front(daemon) || !open_feed(daemon))
 		return false;
-	if (!make_engine(daemon) || !watch(daemon))
+	if (!make_engine(daemon) || !watch(daemon) || !drain_prepare(daemon))
 		return out_of_memory();
 	return load_first(daemon);
 }

@@ -16,6 +16,9 @@
 #include "pipeline/requests/engine.h"
 #include "systemd/notify.h"
 
+/* The period of a timer that is off. */
+#define NEVER_NS (UINT64_C(365) * 86400 * 1000000000)
+
 static struct text number(char room[24], uint64_t value)
 {
 	return (struct text){room, (size_t)(format_u64(room, value) - room)};
@@ -74,6 +77,24 @@ static void on_drain_over(void *user)
 	drain_finish(user);
 }
 
+bool drain_prepare(struct daemon *daemon)
+{
+	return sd_event_add_post(daemon->loop.event, &daemon->drain_watch, on_drain_turn, daemon) >=
+			       0 &&
+	       sd_event_source_set_enabled(daemon->drain_watch, SD_EVENT_OFF) >= 0 &&
+	       loop_every(&daemon->loop, NEVER_NS, LOOP_PRIORITY_ANSWERS, on_drain_over, daemon,
+			       &daemon->drain_timer) >= 0 &&
+	       sd_event_source_set_enabled(daemon->drain_timer, SD_EVENT_OFF) >= 0;
+}
+
+static bool begin_watching(struct daemon *daemon, uint64_t patience_ns)
+{
+	return patience_ns > 0 &&
+	       sd_event_source_set_time_relative(daemon->drain_timer, patience_ns / 1000) >= 0 &&
+	       sd_event_source_set_enabled(daemon->drain_timer, SD_EVENT_ONESHOT) >= 0 &&
+	       sd_event_source_set_enabled(daemon->drain_watch, SD_EVENT_ON) >= 0;
+}
+
 void drain_begin(struct daemon *daemon)
 {
 	daemon->draining = true;
@@ -91,12 +112,6 @@ void drain_begin(struct daemon *daemon)
 		drain_finish(daemon);
 		return;
 	}
-	uint64_t patience = daemon->current->config.drain;
-	int error = sd_event_add_post(
-			daemon->loop.event, &daemon->drain_watch, on_drain_turn, daemon);
-	if (error >= 0 && patience > 0)
-		error = loop_every(&daemon->loop, patience, LOOP_PRIORITY_ANSWERS, on_drain_over,
-				daemon, &daemon->drain_timer);
-	if (error < 0 || patience == 0)
+	if (!begin_watching(daemon, daemon->current->config.drain))
 		drain_finish(daemon);
 }

@@ -226,6 +226,15 @@ def end(daemon):
     daemon.wait_end()
 
 
+def allocations_of_start(directory, text):
+    """How many a daemon asks for that comes up, and is ended at once."""
+    with contextlib.ExitStack() as stack:
+        daemon = start(stack, directory, text, 1 << 30)
+        assert daemon.comes_up()
+        end(daemon)
+    return asked(directory)
+
+
 def test_a_start_that_can_not_try_again(stack):
     directory = folder(stack)
 
@@ -253,11 +262,7 @@ def test_a_reload_that_can_not_try_again(stack):
             end(daemon)
             return said
 
-    with contextlib.ExitStack() as inner:
-        daemon = start(inner, directory, COMES_NEVER.replace("true", "false"), 1 << 30)
-        assert daemon.comes_up()
-        end(daemon)
-    started = asked(directory)
+    started = allocations_of_start(directory, COMES_NEVER.replace("true", "false"))
     assert IN_VAIN in status(1 << 30)
     said = [status(successes) for successes in range(started, asked(directory))]
     assert f"serving generation 1; reload refused: {NO_TIMER}" in said, said
@@ -269,10 +274,7 @@ def test_a_database_that_can_not_be_tried_again(stack):
     directory = folder(stack)
     catalog = Catalog(stack, directory / "catalog.db")
     catalog.lock()
-    daemon = start(stack, directory, COMES_LATER, 1 << 30)
-    assert daemon.comes_up()
-    end(daemon)
-    for successes in reversed(range(asked(directory))):
+    for successes in reversed(range(allocations_of_start(directory, COMES_LATER))):
         daemon = start(stack, directory, COMES_LATER, successes)
         assert daemon.comes_up(), daemon.log.lines
         catalog.unlock()
@@ -287,8 +289,37 @@ def test_a_database_that_can_not_be_tried_again(stack):
     equal((status, reply.body), ("serving generation 2", {"name": "product 1"}))
 
 
+def test_a_drain(stack):
+    """It needs no memory itself: who waits when it begins is answered, whichever allocation after the start fails."""
+    directory = folder(stack)
+    catalog = Catalog(stack, directory / "catalog.db")
+
+    def statuses(successes):
+        with contextlib.ExitStack() as inner:
+            daemon = start(inner, directory, COMES_LATER, successes)
+            assert daemon.comes_up(), daemon.log.lines
+            daemon.wait_doors()
+            client = Client(inner, daemon)
+            catalog.lock()
+            for target, name in ("product", "held"), ("$ping", "ping"), ("$ping", "ping"):
+                client.ask(target, name, {"sku": "s1"} if name == "held" else None)
+            replies = hear_ping(client)
+            daemon.signal(signal.SIGTERM)
+            daemon.manager.wait_for("STOPPING=1", daemon.process)
+            catalog.unlock()
+            replies += client.hear_rest()
+            daemon.wait_end()
+            return [reply.status for reply in replies if reply.id == "held"]
+
+    started = allocations_of_start(directory, COMES_LATER)
+    equal(statuses(1 << 30), ["OK"])
+    found = [statuses(successes) for successes in range(started, asked(directory))]
+    assert ["OK"] in found, found
+    equal([one for one in found if not {*one} <= {"OK", "RESOURCE_EXHAUSTED"}], [])
+
+
 tap.run([
     test_one_allocation_fails, test_memory_is_out_from_then_on, test_a_check, test_a_reload,
     test_a_start_that_can_not_try_again, test_a_reload_that_can_not_try_again,
-    test_a_database_that_can_not_be_tried_again,
+    test_a_database_that_can_not_be_tried_again, test_a_drain,
 ])
