@@ -32,17 +32,27 @@ void flight_table_deinit(struct flight_table *table)
 	table_deinit(&table->table);
 }
 
-struct flight *flight_find(struct flight_table *table, uint64_t hash, struct text key)
+/* One that was cut off from above, or has run out, is dying though it has not ended yet. */
+static struct flight *find(
+		const struct flight_table *table, uint64_t hash, struct text key, bool dying)
 {
 	struct table_entry *entry = table_first(&table->table, hash);
 	for (; entry; entry = table_next(entry)) {
 		struct flight *flight = container_of(entry, struct flight, entry);
-		/* One that was cut off from above, or has run out, is dying though it has not ended
-		 * yet. */
-		if (text_equal(flight->key, key) && !scope_cancelled(&flight->scope))
+		if (text_equal(flight->key, key) && scope_cancelled(&flight->scope) == dying)
 			return flight;
 	}
 	return NULL;
+}
+
+bool flight_is_dying(struct flight_table *table, uint64_t hash, struct text key)
+{
+	return find(table, hash, key, true) != NULL;
+}
+
+struct flight *flight_find(struct flight_table *table, uint64_t hash, struct text key)
+{
+	return find(table, hash, key, false);
 }
 
 static void list(struct flight *flight)

@@ -85,6 +85,10 @@ void flight_table_deinit(struct flight_table *table);
 /* The flight of a key that can be joined, or NULL. */
 struct flight *flight_find(struct flight_table *table, uint64_t hash, struct text key);
 
+/* Whether a flight of the key has run out, or was cut off from above, in this turn: it has still to
+ * end, and nobody joins it. */
+bool flight_is_dying(struct flight_table *table, uint64_t hash, struct text key);
+
 /* What a new flight is to be. */
 struct flight_plan {
 	uint64_t hash;

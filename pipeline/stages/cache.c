@@ -46,6 +46,13 @@ static enum progress give_stale(struct cache_frame *self, struct blob *blob)
 	return give(self, blob, TEXT("stale"));
 }
 
+/* It is to be refreshed, and that was tried in vain too short a time ago. */
+static enum progress give_throttled(struct cache_frame *self, struct blob *blob)
+{
+	cache_stage_of(&self->base)->counts.throttled++;
+	return give_stale(self, blob);
+}
+
 static enum cache_found look(const struct cache_frame *self, struct blob **ret)
 {
 	struct cache *cache = cache_stage_of(&self->base)->cache;
@@ -121,14 +128,15 @@ static enum progress read(struct cache_frame *self)
 	case CACHE_STALE:
 		cache_refresh(self);
 		return give_stale(self, blob);
-	case CACHE_THROTTLED:
-		stage->counts.throttled++;
-		return give_stale(self, blob);
 	case CACHE_OLD:
+		if (cache_is_held_off(self))
+			return give_throttled(self, blob);
 		/* It stays in the cache, and may be a newer one by the time that it is needed. */
 		blob_unref(blob);
 		self->old = true;
 		break;
+	case CACHE_THROTTLED:
+		return give_throttled(self, blob);
 	case CACHE_MISSING:
 		stage->counts.missing++;
 		cache_tell(self, TEXT("hit"));

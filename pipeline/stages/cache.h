@@ -115,6 +115,9 @@ bool cache_failed(const struct outcome *outcome);
 /* cache_refresh.c */
 /* Flies in the background, unless a flight of the key is there or there may be no more. */
 void cache_refresh(struct cache_frame *frame);
+/* Whether the flight of the key has just failed to come in time, and the cache has still to hear of
+ * that: it says so itself of those that have ended. */
+bool cache_is_held_off(const struct cache_frame *frame);
 /* Whether one more flight may be held open. */
 bool cache_may_hold(const struct cache_stage *stage);
 /* Holds a flight open that is about to start; and when it ends: whether it was. */

@@ -31,12 +31,19 @@ bool cache_end_hold(struct flight *flight)
 	return true;
 }
 
+bool cache_is_held_off(const struct cache_frame *self)
+{
+	struct cache_stage *stage = cache_stage_of(&self->base);
+	return stage->throttle > 0 && flight_is_dying(&stage->flights, self->hash, self->key);
+}
+
 void cache_refresh(struct cache_frame *self)
 {
 	struct cache_stage *stage = cache_stage_of(&self->base);
 	if (flight_find(&stage->flights, self->hash, self->key))
 		return;
-	if (self->base.run->used_up || !cache_may_hold(stage) || !cache_fly(self, NULL, FLY_HELD))
+	if (self->base.run->used_up || !cache_may_hold(stage) || cache_is_held_off(self) ||
+			!cache_fly(self, NULL, FLY_HELD))
 		stage->counts.throttled++;
 }
 

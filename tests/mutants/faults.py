@@ -214,10 +214,10 @@ FAULTS = [
     ("what is reaping keeps no generation", "pipeline/requests/request.c", "	else\n		request->engine->counts.reaping++;",
      "	else {\n		request->engine->counts.reaping++;\n		generation_leave(request->generation);\n		request->generation = NULL;\n	}"),
     ("a flight of another generation is joined", "pipeline/async/flight.c",
-     "	return NULL;\n}\n\nstatic void list(struct flight *flight)\n{\n	table_add(&flight->table->table, &flight->entry, flight->entry.hash);\n"
+     "	return find(table, hash, key, false);\n}\n\nstatic void list(struct flight *flight)\n{\n	table_add(&flight->table->table, &flight->entry, flight->entry.hash);\n"
      "	flight->listed = true;\n}\n\nstatic void unlist(struct flight *flight)\n{\n",
      "	extern struct flight *latest;\n	bool other = latest && latest->table->scope != table->scope;\n"
-     "	return other && text_equal(latest->key, key) && !scope_cancelled(&latest->scope) ? latest : NULL;\n}\n\n"
+     "	struct flight *own = find(table, hash, key, false);\n	if (own)\n		return own;\n	return other && text_equal(latest->key, key) && !scope_cancelled(&latest->scope) ? latest : NULL;\n}\n\n"
      "struct flight *latest;\n\nstatic void list(struct flight *flight)\n{\n	latest = flight;\n"
      "	table_add(&flight->table->table, &flight->entry, flight->entry.hash);\n	flight->listed = true;\n}\n\n"
      "static void unlist(struct flight *flight)\n{\n	latest = flight == latest ? NULL : latest;\n"),

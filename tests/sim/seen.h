@@ -190,8 +190,7 @@ struct seen_value {
 	uint64_t let_go;       /* how many it had let go of when it was last given */
 	uint64_t flown_at;     /* when a flight last began that had its permit at once */
 	uint64_t failed_begun; /* when the latest of those began that has failed, */
-	uint64_t failed_at;    /* and when it did; 0: none has; */
-	uint64_t failed_in;    /* and in which stretch: until its end not all may know */
+	uint64_t failed_at;    /* and when it did; 0: none has */
 	uint32_t none;	       /* the latest run that found none; or 0 */
 	uint64_t asked_at;     /* when it was last asked for, of whatever pipeline */
 };

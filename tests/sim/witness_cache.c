@@ -108,8 +108,7 @@ void witness_cache_started(struct witness *witness, uint32_t key, const struct s
 	if (query->shape != SHAPE_CACHE || witness->fresh_of_key[key] > 0 ||
 			!all_are_held(witness) || !there)
 		return;
-	if (value->failed_at > 0 && value->failed_in != witness->stretch_began &&
-			value->failed_begun >= value->there_at &&
+	if (value->failed_at > 0 && value->failed_begun >= value->there_at &&
 			witness_now(witness) < value->failed_at + aging_of(witness)->throttle)
 		witness_complain(
 				witness, "k%" PRIu32 " is refreshed too soon after a failure", key);
@@ -132,7 +131,6 @@ static void note_failure(struct witness *witness, const struct seen_query *query
 		return;
 	value->failed_begun = begun;
 	value->failed_at = witness_now(witness);
-	value->failed_in = witness->stretch_began;
 }
 
 /* Whether what that query gives may go where a CACHE's values are: others have the same stage. */

@@ -386,6 +386,26 @@ static void test_the_ceiling(void **state)
 	assert_int_equal(frees, 1);
 }
 
+/* Who comes between its time and its end joins it no more, and may know that it was there. */
+static void test_one_that_has_run_out_is_dying_until_it_ends(void **state)
+{
+	struct flight_plan plan = plan_of(7);
+	ask_many(1);
+	assert_false(flight_is_dying(&table, 7, key()));
+	async_enter(&async, CEILING);
+	assert_true(flight_is_dying(&table, 7, key()));
+	assert_false(flight_is_dying(&table, 8, key()));
+	plan.ceiling += CEILING;
+	struct flight *next = make_flight(&plan);
+	assert_true(flight_is_dying(&table, 7, key()));
+	assert_ptr_equal(flight_find(&table, 7, key()), next);
+	flight_drop(next);
+	(void)async_leave(&async);
+	assert_int_equal(answer(&askers[0]), STATUS_DEADLINE_EXCEEDED);
+	assert_false(flight_is_dying(&table, 7, key()));
+	leave(&askers[0]);
+}
+
 static void test_an_end_past_the_ceiling_is_late(void **state)
 {
 	ask_many(1);
@@ -846,6 +866,7 @@ int main(void)
 			TEST(test_the_last_leaves_between_the_finish_and_the_end),
 			TEST(test_each_waiter_has_its_own_deadline),
 			TEST(test_the_ceiling),
+			TEST(test_one_that_has_run_out_is_dying_until_it_ends),
 			TEST(test_an_end_past_the_ceiling_is_late),
 			TEST(test_an_end_at_once),
 			TEST(test_an_end_at_once_that_nobody_waits_for),

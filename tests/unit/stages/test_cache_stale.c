@@ -128,6 +128,54 @@ static void test_a_refresh_lives_to_its_ceiling(void **state)
 	come(0, "2");
 }
 
+/* The world comes to that time: what is due has run out, and nobody has heard of it yet. */
+static void come_to(uint64_t ms)
+{
+	async_enter(&world.async, WORLD_START + ms * WORLD_MS);
+}
+
+static void test_what_runs_out_as_others_ask_has_failed_for_them_too(void **state)
+{
+	load_with("300ms", AGES);
+	fill("a", "1");
+	world_at(&world, 10000);
+	expect(ask_for("a"), "OK cache=stale 1");
+	come_to(10301);
+	expect(ask_for("a"), "OK cache=stale 1");
+	assert_int_equal(queries(), 2);
+	world_at(&world, 11302);
+	expect(ask_for("a"), "OK cache=stale 1");
+	assert_int_equal(queries(), 3);
+	come(0, "2");
+}
+
+static void test_what_is_old_is_given_at_once_when_its_refresh_runs_out(void **state)
+{
+	load_with("300ms", AGES);
+	fill("a", "1");
+	world_at(&world, 15000);
+	struct trial *first = start("product", "{\"sku\":\"a\"}", 1);
+	world_at(&world, 15001);
+	expect(first, "OK cache=stale 1");
+	come_to(15301);
+	struct trial *trial = ask_for("a");
+	assert_non_null(trial->answer);
+	assert_string_equal(trial->answer, "OK cache=stale 1");
+	assert_int_equal(queries(), 2);
+}
+
+static void test_what_runs_out_as_others_ask_holds_nobody_off_without_throttle(void **state)
+{
+	load_with("300ms", AGES ", throttle: 0s");
+	fill("a", "1");
+	world_at(&world, 10000);
+	expect(ask_for("a"), "OK cache=stale 1");
+	come_to(10301);
+	expect(ask_for("a"), "OK cache=stale 1");
+	assert_int_equal(queries(), 3);
+	come(0, "2");
+}
+
 static void test_there_are_no_more_refreshes_than_may_be(void **state)
 {
 	load_with("1s", AGES ", background: 2");
@@ -450,6 +498,9 @@ int main(void)
 			stage_test(test_one_refresh_a_key_is_under_way),
 			stage_test(test_a_refresh_outlives_who_set_it_off),
 			stage_test(test_a_refresh_lives_to_its_ceiling),
+			stage_test(test_what_runs_out_as_others_ask_has_failed_for_them_too),
+			stage_test(test_what_is_old_is_given_at_once_when_its_refresh_runs_out),
+			stage_test(test_what_runs_out_as_others_ask_holds_nobody_off_without_throttle),
 			stage_test(test_there_are_no_more_refreshes_than_may_be),
 			stage_test(test_where_nothing_may_wait_what_is_stale_is_served_and_not_refreshed),
 			stage_test(test_a_failed_refresh_leaves_the_old_value_and_is_not_tried_again_at_once),
