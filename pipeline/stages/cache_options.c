@@ -8,6 +8,7 @@
 
 #include "pipeline/base/arena.h"
 #include "pipeline/base/buffer.h"
+#include "pipeline/base/lesser.h"
 #include "pipeline/base/template.h"
 #include "pipeline/stages/steps.h"
 
@@ -178,13 +179,20 @@ static void open_flights(struct compiler *compiler, struct cache_stage *self,
 		diag_error(compiler->diag, options->place, "out of memory");
 }
 
+/* A flight lasts no longer than a request may that comes as it starts. */
+static uint64_t ceiling_of(const struct compiler *compiler)
+{
+	uint64_t deadline = compiler->pipeline->deadline;
+	uint64_t longest = compiler->context->max_deadline;
+	return deadline ? lesser(deadline, longest) : longest;
+}
+
 void cache_compile(struct compiler *compiler, struct stage *stage, const struct option_map *options)
 {
 	struct cache_stage *self = container_of(stage, struct cache_stage, stage);
 	link_init(&self->background);
 	self->cache = compile_cache(compiler, option_get(options, "in"));
-	self->ceiling = compiler->pipeline->deadline ? compiler->pipeline->deadline
-						     : compiler->context->max_deadline;
+	self->ceiling = ceiling_of(compiler);
 	self->background_max = option_number(options, "background");
 	self->heeds_fresh = option_number(options, "fresh");
 	compile_ages(compiler, self, options);

@@ -54,8 +54,7 @@ struct stages_context {
 	struct diag *diag;
 	struct arena_pool *flights; /* arenas for flights */
 	const struct json_limits *limits;
-	uint64_t max_deadline; /* of requests, and so the ceiling of flights in a pipeline without a
-				  deadline */
+	uint64_t max_deadline; /* of requests, and so of flights */
 	uint64_t waiters_max;  /* limits.in_flight */
 	/* Resources by name. NULL: there is none. each() hands every name of a kind to
 	 * nearest_see(), also of one that could not be made and was an error. */

@@ -109,6 +109,8 @@ FAULTS = [
      "	return table->waiting >= table->waiters_max ||", "	return table->waiting > table->waiters_max ||"),
     ("a flight's ceiling comes early", "pipeline/stages/cache_flight.c",
      "async->now + stage->ceiling,", "async->now + stage->ceiling / 2,"),
+    ("a flight's ceiling is its pipeline's deadline however long that is", "pipeline/stages/cache_options.c",
+     "	return deadline ? lesser(deadline, longest) : longest;", "	return deadline ? deadline : longest;"),
     # Caches.
     ("a value is served past its age", "pipeline/resources/memory_cache.c",
      "	if (now >= entry->usable_until)", "	if (now > entry->usable_until + 1000000)"),

@@ -191,11 +191,6 @@ void configuration_init(struct configuration *configuration, struct random *rand
 		write_pipeline(&writer, kind);
 	for (uint64_t trees = 1 + random_below(random, TREES_MAX); trees > 0; trees--)
 		write_pipeline(&writer, SHAPE_TREE);
-	configuration->ceiling = configuration->max_deadline;
-	for (size_t i = 0; i < configuration->shape_count; i++) {
-		if (configuration->shapes[i].deadline > configuration->ceiling)
-			configuration->ceiling = configuration->shapes[i].deadline;
-	}
 	buffer_append_char(&configuration->yaml, '\0');
 }
 

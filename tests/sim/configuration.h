@@ -147,8 +147,7 @@ struct configuration {
 	uint64_t deadline;
 	uint64_t max_deadline;
 	uint64_t client_stall;
-	bool refreshes;	  /* some cache may, in the background */
-	uint64_t ceiling; /* of every flight, at most */
+	bool refreshes; /* some cache may, in the background */
 };
 
 void configuration_init(struct configuration *configuration, struct random *random);

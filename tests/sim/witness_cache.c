@@ -12,6 +12,7 @@
  */
 #include <inttypes.h>
 
+#include "pipeline/base/lesser.h"
 #include "pipeline/requests/record.h"
 #include "pipeline/resources/database.h"
 #include "pipeline/stages/run.h"
@@ -36,7 +37,8 @@ static const struct aging *aging_of(const struct witness *witness)
 static uint64_t ceiling_of(const struct witness *witness, uint32_t number)
 {
 	uint64_t own = cache_of(witness, number)->deadline;
-	return own ? own : witness->plan->configuration.max_deadline;
+	uint64_t longest = witness->plan->configuration.max_deadline;
+	return own ? lesser(own, longest) : longest;
 }
 
 static bool all_are_held(const struct witness *witness)
@@ -201,7 +203,7 @@ static void check_haste(struct witness *witness, uint32_t number, uint32_t run)
 {
 	const struct aging *aging = aging_of(witness);
 	const struct seen *seen = &witness->requests[number];
-	uint64_t spared = witness->plan->configuration.ceiling + aging->throttle + TICK_NS;
+	uint64_t spared = witness->plan->configuration.max_deadline + aging->throttle + TICK_NS;
 	bool old = witness_age(witness, run, seen->told_at) >= aging->ttl + aging->stale;
 	bool lately = seen->asked_before > 0 && seen->told_at <= seen->asked_before + spared;
 	if (old && witness->sending == number && witness->before_clear && seen->room &&
@@ -265,7 +267,7 @@ void witness_cache_unwanted(struct witness *witness, const struct seen_work *wor
 			work->generation != witness->generation)
 		witness_complain(witness, "work goes on for k%" PRIu32 " that nobody waits for",
 				work->key);
-	if (work->since + configuration->ceiling + TICK_NS <= witness_now(witness))
+	if (work->since + configuration->max_deadline + TICK_NS <= witness_now(witness))
 		witness_complain(witness, "work for k%" PRIu32 " goes on past its ceiling",
 				work->key);
 	if (work->query && work->query->shape == SHAPE_CACHE &&

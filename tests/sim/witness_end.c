@@ -30,7 +30,7 @@ bool witness_was_given(const struct witness *witness, uint32_t number, enum stat
 	uint64_t since = witness->requests[number].received;
 	/* A flight may have met it before the request joined. */
 	if (witness_shape(witness, number)->caches > 0)
-		since -= witness->plan->configuration.ceiling;
+		since -= witness->plan->configuration.max_deadline;
 	/* That there is none is remembered. */
 	return run > 0 && (status == STATUS_NOT_FOUND || witness_told_at(witness, run) >= since);
 }

@@ -94,7 +94,7 @@ static void check_queue(struct witness *witness, uint32_t number, const struct r
 	uint64_t us = witness_now(witness) - seen->received;
 	uint64_t longest = us;
 	if (shape->caches > 0)
-		longest += (1 + shape->caches) * witness->plan->configuration.ceiling;
+		longest += (1 + shape->caches) * witness->plan->configuration.max_deadline;
 	if (shape->kind == SHAPE_LOOKUP && seen->notes.began > 0) {
 		longest = seen->notes.began - seen->read;
 		if (run->queue_ns + seen->turn < seen->notes.granted)

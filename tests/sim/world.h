@@ -39,7 +39,7 @@ struct world {
 	struct arena arena; /* the first configuration's */
 	struct diag diag;
 	struct json_limits limits;
-	uint64_t max_deadline; /* the ceiling of flights in a pipeline without a deadline */
+	uint64_t max_deadline; /* of flights */
 	uint64_t waiters_max;
 	struct arena_pool *arenas; /* of flights */
 	/* Puts a cache of the tests' own before a real one; NULL: nobody does. May say NULL: memory

@@ -12,14 +12,20 @@
 /* Fresh for 10 s, stale for 5 more, and for 20 more if there is no other. */
 #define AGES "ttl: 10s, jitter: 0s, stale: 5s, stale_if_error: 20s"
 
-static void load_with(const char *deadline, const char *options)
+/* Stands until the next. */
+static const char *written(const char *deadline, const char *options)
 {
-	char yaml[1024];
+	static char yaml[1024];
 	(void)snprintf(yaml, sizeof(yaml),
 			"pipelines:\n  product:\n    deadline: %s\n    steps:\n"
 			"      - cache: {in: hot, key: 'product/${sku}', %s, miss: [" LOOK "]}\n",
 			deadline, options);
-	load(yaml);
+	return yaml;
+}
+
+static void load_with(const char *deadline, const char *options)
+{
+	load(written(deadline, options));
 }
 
 /* The n-th job ends, and all that comes of it is done. */
@@ -126,6 +132,20 @@ static void test_a_refresh_lives_to_its_ceiling(void **state)
 	expect(ask_for("a"), "OK cache=stale 1");
 	assert_int_equal(queries(), 3);
 	come(0, "2");
+}
+
+static void test_a_refresh_lives_no_longer_than_any_request(void **state)
+{
+	world.max_deadline = 300 * WORLD_MS;
+	assert_true(world_load(&world, written("1s", AGES))); /* and it is warned of that */
+	fill("a", "1");
+	world_at(&world, 10000);
+	expect(ask_for("a"), "OK cache=stale 1");
+	world_at(&world, 10299);
+	assert_int_equal(job(0)->cancelled, REASON_NONE);
+	world_at(&world, 10301);
+	assert_null(scripted_job(&world.catalog, 0));
+	assert_int_equal(world.catalog.cancelled, 1);
 }
 
 /* The world comes to that time: what is due has run out, and nobody has heard of it yet. */
@@ -498,6 +518,7 @@ int main(void)
 			stage_test(test_one_refresh_a_key_is_under_way),
 			stage_test(test_a_refresh_outlives_who_set_it_off),
 			stage_test(test_a_refresh_lives_to_its_ceiling),
+			stage_test(test_a_refresh_lives_no_longer_than_any_request),
 			stage_test(test_what_runs_out_as_others_ask_has_failed_for_them_too),
 			stage_test(test_what_is_old_is_given_at_once_when_its_refresh_runs_out),
 			stage_test(test_what_runs_out_as_others_ask_holds_nobody_off_without_throttle),
