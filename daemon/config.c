@@ -252,6 +252,16 @@ static void read_limits(struct engine_limits *limits, const struct option_map *m
 	};
 }
 
+/* The default is nobody's choice, and so not warned of. */
+static void check_deadline(const struct option_map *map, struct diag *diag)
+{
+	const struct option_value *deadline = option_get(map, "deadline");
+	if (deadline->given && deadline->number > option_number(map, "max_deadline"))
+		diag_warning(diag, deadline->place,
+				"\"deadline\" is longer than \"max_deadline\", which comes first: "
+				"shorten it, or raise that");
+}
+
 static void read_adaptive(
 		struct engine_limits *limits, const struct option_map *map, struct diag *diag)
 {
@@ -313,6 +323,7 @@ void config_read(struct config *config, const char *path, struct arena *arena, s
 			.pipelines = read_pipelines(root),
 	};
 	read_limits(&config->limits, option_get(root, "limits")->map);
+	check_deadline(option_get(root, "limits")->map, diag);
 	read_adaptive(&config->limits, option_get(root, "limits")->map, diag);
 	read_telemetry(config, option_get(root, "telemetry"));
 	if (config->listen)

@@ -173,7 +173,7 @@ def test_all_that_is_wrong_is_said_at_once(stack):
 
 
 WARNED = LISTEN + """\
-limits: {max_deadline: 2s}
+limits: {deadline: 2001ms, max_deadline: 2s}
 databases: {d: {sqlite: catalog.db}, e: {sqlite: other.db}}
 caches: {c: {memory: 1MiB}}
 sources:
@@ -189,6 +189,7 @@ pipelines:
 """
 TOO_LONG = 'is longer than the "deadline" of its pipeline, which comes first: shorten it, or raise that'
 WARNINGS = [
+    '2:20: warning: "deadline" is longer than "max_deadline", which comes first: shorten it, or raise that',
     '3:38: warning: no pipeline uses the database "e": take it out, or name it in a stage',
     '4:10: warning: no pipeline uses the cache "c": take it out, or name it in a stage',
     '7:3: warning: no pipeline uses the source "t": take it out, or name it in a stage',
@@ -205,9 +206,13 @@ def test_what_is_right_and_hardly_meant(stack):
     equal((done.returncode, done.stdout), (0, "sluice.yaml is right; pipelines: 2, resources: 5\n"))
     equal([line.removeprefix("sluice.yaml:") for line in done.stderr], WARNINGS)
     # What is wrong may be why something seems not to be used.
-    equal(check(stack, WARNED.replace("in: d", "in: f")),
+    equal(check(stack, WARNED.replace("in: d", "in: f").replace("deadline: 2001ms, ", "")),
           ('10:15: warning: "deadline" is longer than "max_deadline" in "limits", which comes first: shorten it, or '
            "raise that", 1))
+
+
+def test_a_deadline_that_is_nobodys_choice_is_not_warned_of(stack):
+    equal(check(stack, LISTEN + "limits: {max_deadline: 10ms}\n" + DATABASE + PIPELINE), (None, 0))
 
 
 def test_what_is_not_known_is_not_missing(stack):
@@ -276,7 +281,8 @@ def test_two_doors_at_one_address(stack):
 
 # An @ stands where the duration does.
 DURATIONS = [
-    *[LISTEN + f"limits: {{{name}: @}}\n" + DATABASE + PIPELINE for name in ("deadline", "max_deadline", "client_stall")],
+    *[LISTEN + f"limits: {{{name}: @}}\n" + DATABASE + PIPELINE for name in ("max_deadline", "client_stall")],
+    LISTEN + "limits: {deadline: @, max_deadline: 8760h}\n" + DATABASE + PIPELINE,
     LISTEN + "limits: {max_deadline: 8760h}\n" + DATABASE
     + "pipelines:\n  p:\n    deadline: @\n    steps: [{lookup: {in: d, query: SELECT 1}}]\n",
     LISTEN + DATABASE + "pipelines: {p: {steps: [{timeout: {after: @, steps: [{lookup: {in: d, query: SELECT 1}}]}}]}}\n",
