@@ -48,6 +48,9 @@ static void descriptor_end(struct arrivals *arrivals, struct descriptor *descrip
  * that closes has been read to its end before, so it was not the peer where something is left
  * unread, or where its end has not come. A peer that was cut off for its silence has not sent
  * anything lately.
+ *
+ * To look, a duplicate of its descriptor is kept, and that is the price: what libzmq has closed is
+ * closed for the peer only when the loop has heard of it. A loop that stands still closes nobody.
  */
 static bool was_cut_off(const struct descriptor *descriptor)
 {

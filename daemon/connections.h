@@ -30,7 +30,9 @@ struct connection {
 struct descriptor {
 	struct link connections;
 	bool open; /* accepted and not disconnected */
-	int probe; /* a duplicate, to see at the end what was left unread; -1: none */
+	/* A duplicate, to see at the end what was left unread; -1: none. The connection lives until
+	 * it is closed, too. */
+	int probe;
 };
 
 /* Ids that ended lately: what is still read of them is dropped. */

@@ -1,9 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "pipeline/loop/zmonitor.h"
 
+#include <arpa/inet.h>
+#include <netinet/in.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -11,6 +15,7 @@
 #include "tests/unit/loop/loop_fixture.h"
 
 #define CLIENTS 100
+#define COMINGS 1200
 
 struct test {
 	struct loop_fixture f;
@@ -56,11 +61,13 @@ static int set_up(void **state)
 	struct test *test = calloc(1, sizeof(*test));
 	assert_non_null(test);
 	size_t size = sizeof(test->endpoint);
+	const int backlog = COMINGS + CLIENTS;
 	loop_fixture_init(&test->f);
 	test->zmq = zmq_ctx_new();
 	test->router = zmq_socket(test->zmq, ZMQ_ROUTER);
 	assert_non_null(test->router);
 	start(test);
+	assert_int_equal(zmq_setsockopt(test->router, ZMQ_BACKLOG, &backlog, sizeof(backlog)), 0);
 	assert_int_equal(zmq_bind(test->router, "tcp://127.0.0.1:*"), 0);
 	assert_int_equal(zmq_getsockopt(test->router, ZMQ_LAST_ENDPOINT, test->endpoint, &size), 0);
 	*state = test;
@@ -138,6 +145,42 @@ static void test_drain_hands_out_all_without_the_loop(void **state)
 		zmq_close(clients[i]);
 }
 
+/* Somebody connects and leaves, so often: two events each. */
+static void come_and_go(struct test *test, int times)
+{
+	struct sockaddr_in address = {.sin_family = AF_INET};
+	address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	address.sin_port = htons((uint16_t)strtoul(strrchr(test->endpoint, ':') + 1, NULL, 10));
+	for (int i = 0; i < times; i++) {
+		int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+		assert_true(fd >= 0);
+		assert_int_equal(connect(fd, (struct sockaddr *)&address, sizeof(address)), 0);
+		(void)close(fd);
+	}
+}
+
+/* More events than pipes hold by themselves: libzmq's thread would wait for room, and all sockets
+ * for it. */
+static void test_events_that_nobody_reads_hold_up_nobody(void **state)
+{
+	struct test *test = *state;
+	const int timeout = 60000;
+	void *client = connect_client(test);
+	char data[8];
+	come_and_go(test, COMINGS);
+	assert_int_equal(zmq_setsockopt(test->router, ZMQ_RCVTIMEO, &timeout, sizeof(timeout)), 0);
+	assert_int_equal(zmq_send(client, "hello", 5, 0), 5);
+	assert_true(zmq_recv(test->router, data, sizeof(data), 0) > 0);
+	void *late = connect_client(test);
+	assert_int_equal(zmq_send(late, "hello", 5, 0), 5);
+	assert_int_equal(zmq_recv(test->router, data, sizeof(data), 0), 5);
+	assert_true(zmq_recv(test->router, data, sizeof(data), 0) > 0);
+	zmonitor_drain(&test->monitor);
+	assert_int_equal(test->accepted, COMINGS + 2);
+	zmq_close(late);
+	zmq_close(client);
+}
+
 static void test_a_new_monitor_after_the_old(void **state)
 {
 	struct test *test = *state;
@@ -165,6 +208,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 			TEST(test_a_connection_comes_and_goes),
 			TEST(test_drain_hands_out_all_without_the_loop),
+			TEST(test_events_that_nobody_reads_hold_up_nobody),
 			TEST(test_a_new_monitor_after_the_old),
 			TEST(test_the_handler_may_end_the_monitor),
 	};
