@@ -30,6 +30,7 @@
 #include "pipeline/base/log.h"
 #include "pipeline/drivers/driver.h"
 #include "pipeline/loop/loop.h"
+#include "pipeline/loop/network.h"
 #include "pipeline/stages/pipeline.h"
 #include "systemd/journal.h"
 #include "systemd/notify.h"
@@ -216,7 +217,7 @@ static bool make_loop(struct daemon *daemon)
 
 static bool start(struct daemon *daemon)
 {
-	daemon->zmq = zmq_ctx_new();
+	daemon->zmq = network_new();
 	if (!daemon->zmq || !make_loop(daemon) || !listen_to_signals(daemon))
 		return out_of_memory();
 	if (!open_front(daemon) || !open_feed(daemon))
@@ -270,13 +271,13 @@ static bool settle(struct daemon *daemon)
 }
 
 /*
- * The reverse of start(). Where a worker is stuck in its database, what it may touch is left to the
- * end of the process, which is near.
+ * The reverse of start(). Where a worker is stuck in its database, or libzmq in the look-up of a
+ * name, what they may touch is left to the end of the process, which is near.
  */
 static void stop(struct daemon *daemon)
 {
 	if (!daemon->looping) {
-		(void)zmq_ctx_term(daemon->zmq);
+		(void)network_end(daemon->zmq, loop_now());
 		end_builds(daemon);
 		return;
 	}
@@ -288,10 +289,12 @@ static void stop(struct daemon *daemon)
 	if (daemon->front)
 		front_close(daemon->front, LINGER_MS);
 	feed_free(daemon->feed);
-	if (daemon->zmq)
-		(void)zmq_ctx_term(daemon->zmq);
+	bool ended = network_end(daemon->zmq, loop_now() + NETWORK_NS);
+	if (!ended)
+		log_line(&daemon->log, LOG_LEVEL_WARNING,
+				"the name of a source is still being looked up, and is left");
 	drain_log(daemon);
-	if (!settled)
+	if (!settled || !ended)
 		return;
 	front_free(daemon->front);
 	if (daemon->doors)

@@ -100,8 +100,7 @@ void drain_begin(struct daemon *daemon)
 	daemon->draining = true;
 	load_stop(daemon);
 	log_line(&daemon->log, LOG_LEVEL_NOTICE, "draining");
-	notify_stopping(daemon->current->config.drain / 1000 +
-					(WORKERS_NS + LINGER_MS * UINT64_C(1000000)) / 1000,
+	notify_stopping(daemon->current->config.drain / 1000 + (WORKERS_NS + NETWORK_NS) / 1000,
 			"draining");
 	char members[64];
 	int size = snprintf(members, sizeof(members), "\"in_flight\":%" PRIu64,

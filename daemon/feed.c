@@ -21,6 +21,7 @@
 
 #include "daemon/feed_topics.h"
 #include "pipeline/base/log.h"
+#include "pipeline/loop/network.h"
 #include "pipeline/loop/zsocket.h"
 #include "pipeline/requests/record_feed.h"
 #include "pipeline/requests/record_members.h"
@@ -91,7 +92,8 @@ static bool set_int(void *socket, int option, int value)
 static bool set_options(void *socket)
 {
 	const int64_t message_max = MESSAGE_MAX;
-	return set_int(socket, ZMQ_SNDHWM, BEHIND_MAX) && set_int(socket, ZMQ_LINGER, LINGER_MS) &&
+	return network_place(socket, NETWORK_ADDRESSES) == 0 &&
+	       set_int(socket, ZMQ_SNDHWM, BEHIND_MAX) && set_int(socket, ZMQ_LINGER, LINGER_MS) &&
 	       set_int(socket, ZMQ_HEARTBEAT_IVL, HEARTBEAT_MS) &&
 	       set_int(socket, ZMQ_HEARTBEAT_TIMEOUT, HEARTBEAT_TIMEOUT_MS) &&
 	       set_int(socket, ZMQ_HANDSHAKE_IVL, HANDSHAKE_MS) &&

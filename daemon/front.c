@@ -14,6 +14,7 @@
 #include "pipeline/async/async.h"
 #include "pipeline/base/list.h"
 #include "pipeline/base/random.h"
+#include "pipeline/loop/network.h"
 
 /* Messages a turn: enough to spread the cost of a wake-up, few enough that deadlines and answers
  * don't wait. */
@@ -176,7 +177,8 @@ static bool set_int(void *socket, int option, int value)
 static bool set_options(void *socket, const struct front_options *options)
 {
 	int64_t message_max = (int64_t)(2 * options->message_max + 64 * 1024);
-	return set_int(socket, ZMQ_ROUTER_MANDATORY, 1) &&
+	return network_place(socket, NETWORK_ADDRESSES) == 0 &&
+	       set_int(socket, ZMQ_ROUTER_MANDATORY, 1) &&
 	       set_int(socket, ZMQ_ROUTER_HANDOVER, 0) &&
 	       set_int(socket, ZMQ_SNDHWM, (int)(2 * options->per_client)) &&
 	       set_int(socket, ZMQ_LINGER, 0) && set_int(socket, ZMQ_HEARTBEAT_IVL, HEARTBEAT_MS) &&

@@ -4,6 +4,7 @@
  */
 #include "pipeline/base/endpoint.h"
 
+#include <arpa/inet.h>
 #include <string.h>
 
 bool endpoint_skip(struct text *endpoint, struct text prefix)
@@ -25,6 +26,16 @@ bool endpoint_split(struct text endpoint, struct text *ret_host, struct text *re
 	*ret_host = (struct text){endpoint.data, (size_t)(colon - endpoint.data)};
 	*ret_port = (struct text){colon + 1, (size_t)(end - (colon + 1))};
 	return true;
+}
+
+bool endpoint_is_ipv4(struct text host)
+{
+	char written[INET_ADDRSTRLEN] = "";
+	struct in_addr address;
+	if (host.size >= sizeof(written))
+		return false;
+	memcpy(written, host.data, host.size);
+	return inet_pton(AF_INET, written, &address) == 1;
 }
 
 bool endpoint_is_port(struct text port)

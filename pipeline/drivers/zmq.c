@@ -15,6 +15,7 @@
 #include "pipeline/base/endpoint.h"
 #include "pipeline/drivers/driver.h"
 #include "pipeline/drivers/zmq_ask.h"
+#include "pipeline/loop/network.h"
 
 /* Messages taken in one turn: beyond it a batch gains nothing, and others wait. */
 #define BATCH 64
@@ -230,6 +231,13 @@ static const struct setting {
 };
 /* clang-format on */
 
+/* Where libzmq has to look it up before each connection. */
+static bool is_by_name(struct text endpoint)
+{
+	struct text host, port;
+	return endpoint_split(endpoint, &host, &port) && !endpoint_is_ipv4(host);
+}
+
 static int set_options(struct zmq_source *zs, void *socket)
 {
 	for (size_t i = 0; i < sizeof(settings) / sizeof(*settings); i++) {
@@ -237,6 +245,10 @@ static int set_options(struct zmq_source *zs, void *socket)
 		if (zmq_setsockopt(socket, set->option, &set->value, sizeof(set->value)) != 0)
 			return -errno;
 	}
+	int r = network_place(socket,
+			is_by_name(text_of(zs->endpoint)) ? NETWORK_NAMES : NETWORK_ADDRESSES);
+	if (r < 0)
+		return r;
 	int64_t max = 2 * (int64_t)zs->context->limits->bytes + MESSAGE_SPARE;
 	return zmq_setsockopt(socket, ZMQ_MAXMSGSIZE, &max, sizeof(max)) == 0 ? 0 : -errno;
 }

@@ -44,12 +44,24 @@ static void test_ports(void **state)
 		assert_false(endpoint_is_port(text_of(bad[i])));
 }
 
+static void test_ipv4(void **state)
+{
+	static const char *const good[] = {"127.0.0.1", "0.0.0.0", "255.255.255.255"};
+	static const char *const bad[] = {"", "localhost", "127.1", "1.2.3.4.5", "256.0.0.1",
+			"[::1]", "::1", "127.0.0.1 ", "255.255.255.2555", "1.2.3.example", "*"};
+	for (size_t i = 0; i < sizeof(good) / sizeof(*good); i++)
+		assert_true(endpoint_is_ipv4(text_of(good[i])));
+	for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++)
+		assert_false(endpoint_is_ipv4(text_of(bad[i])));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 			cmocka_unit_test(test_split),
 			cmocka_unit_test(test_what_is_none),
 			cmocka_unit_test(test_ports),
+			cmocka_unit_test(test_ipv4),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -12,6 +12,7 @@
 
 #include "pipeline/base/live.h"
 #include "pipeline/base/options.h"
+#include "pipeline/loop/network.h"
 
 /* After so long, what a test waits for will not come. */
 #define FAILED_MS 20000
@@ -77,7 +78,7 @@ int fixture_set_up(void **state)
 	*state = f;
 	async_init(&f->async, loop_now(), 1);
 	assert_int_equal(loop_init(&f->loop, &f->async), 0);
-	f->zmq = zmq_ctx_new();
+	f->zmq = network_new();
 	assert_non_null(f->zmq);
 	arena_init(&f->arena, NULL);
 	init_context(f);
@@ -117,7 +118,7 @@ int fixture_tear_down(void **state)
 	zmq_driver.free(f->resource);
 	if (f->router)
 		fixture_fall(f);
-	assert_int_equal(zmq_ctx_term(f->zmq), 0);
+	assert_true(network_end(f->zmq, UINT64_MAX));
 	(void)unlink(f->endpoint + sizeof("ipc://") - 1);
 	assert_int_equal(rmdir(f->directory), 0);
 	loop_deinit(&f->loop);
