@@ -153,6 +153,7 @@ static bool open_front(struct daemon *daemon)
 	struct front_options options = {
 			.endpoint = config->listen,
 			.message_max = config->limits.json.bytes,
+			.bytes = config->limits.bytes,
 			.per_client = config->limits.per_client,
 			.on_oversize = on_oversize,
 			.user = daemon,

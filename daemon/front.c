@@ -12,6 +12,7 @@
 #include "daemon/incoming.h"
 #include "daemon/outgoing.h"
 #include "pipeline/async/async.h"
+#include "pipeline/base/lesser.h"
 #include "pipeline/base/list.h"
 #include "pipeline/base/random.h"
 #include "pipeline/loop/network.h"
@@ -19,12 +20,16 @@
 /* Messages a turn: enough to spread the cost of a wake-up, few enough that deadlines and answers
  * don't wait. */
 #define BATCH 256
+/* And bytes, for a large body takes as long as many small ones. */
+#define BATCH_BYTES (1024 * 1024)
 /*
  * Messages that are read before the first of them is answered: their bytes, which another thread
  * wrote, are on their way into this core's cache meanwhile. And messages between two looks at the
  * clock, so that a batch's last replies don't claim the time of its first.
  */
-#define CHUNK 16
+#define CHUNK	     16
+#define RECEIVED_MIN 16
+#define RECEIVED_MAX 1000
 /* The most that is read at the end, when clients go on sending. */
 #define REST_MAX     200000
 #define ENDPOINT_MAX 256
@@ -73,13 +78,16 @@ static void deliver(struct front *front, struct incoming *incoming)
 		engine_receive_late(front->engine);
 }
 
-/* Reads at most CHUNK messages, then answers them. False: there were fewer, for now. */
-static bool read_chunk(struct front *front)
+/* Reads at most CHUNK messages, of BATCH_BYTES with those before, then answers them. False: there
+ * were fewer, for now. */
+static bool read_chunk(struct front *front, size_t *bytes)
 {
 	struct incoming chunk[CHUNK];
 	size_t count = 0;
-	while (count < CHUNK && incoming_read(&chunk[count], &front->socket) == 0) {
+	while (count < CHUNK && *bytes < BATCH_BYTES &&
+			incoming_read(&chunk[count], &front->socket) == 0) {
 		__builtin_prefetch(zmq_msg_data(&chunk[count].frames[0]));
+		*bytes += chunk[count].bytes;
 		count++;
 	}
 	front->received = front->loop->async->now;
@@ -88,14 +96,15 @@ static bool read_chunk(struct front *front)
 		incoming_close(&chunk[i]);
 	}
 	async_enter(front->loop->async, loop_now());
-	return count == CHUNK;
+	return count == CHUNK || *bytes >= BATCH_BYTES;
 }
 
 static void on_readable(void *user, struct zsocket *socket)
 {
 	struct front *front = user;
+	size_t bytes = 0;
 	engine_begin_batch(front->engine);
-	for (int i = 0; i < BATCH / CHUNK && read_chunk(front); i++)
+	for (int i = 0; i < BATCH / CHUNK && bytes < BATCH_BYTES && read_chunk(front, &bytes); i++)
 		;
 	/* What woke the socket may be a client that reads again, which libzmq takes note of while
 	 * it reads. */
@@ -104,9 +113,10 @@ static void on_readable(void *user, struct zsocket *socket)
 
 void front_read_rest(struct front *front)
 {
+	size_t bytes = 0;
 	arrivals_catch_up(&front->arrivals);
-	for (int i = 0; i < REST_MAX / CHUNK && read_chunk(front); i++)
-		;
+	for (int i = 0; i < REST_MAX / CHUNK && read_chunk(front, &bytes); i++)
+		bytes = 0;
 	engine_flush(front->engine);
 }
 
@@ -174,6 +184,14 @@ static bool set_int(void *socket, int option, int value)
 	return zmq_setsockopt(socket, option, &value, sizeof(value)) == 0;
 }
 
+/* Messages of one client that libzmq holds until they are read; what is beyond waits in its own
+ * buffers. As large as they may be, they are no more than all that is held for requests. */
+static int received_max(const struct front_options *options)
+{
+	uint64_t count = lesser(options->bytes / options->message_max, RECEIVED_MAX);
+	return count < RECEIVED_MIN ? RECEIVED_MIN : (int)count;
+}
+
 static bool set_options(void *socket, const struct front_options *options)
 {
 	int64_t message_max = (int64_t)(2 * options->message_max + 64 * 1024);
@@ -181,6 +199,7 @@ static bool set_options(void *socket, const struct front_options *options)
 	       set_int(socket, ZMQ_ROUTER_MANDATORY, 1) &&
 	       set_int(socket, ZMQ_ROUTER_HANDOVER, 0) &&
 	       set_int(socket, ZMQ_SNDHWM, (int)(2 * options->per_client)) &&
+	       set_int(socket, ZMQ_RCVHWM, received_max(options)) &&
 	       set_int(socket, ZMQ_LINGER, 0) && set_int(socket, ZMQ_HEARTBEAT_IVL, HEARTBEAT_MS) &&
 	       set_int(socket, ZMQ_HEARTBEAT_TIMEOUT, HEARTBEAT_TIMEOUT_MS) &&
 	       set_int(socket, ZMQ_HEARTBEAT_TTL, HEARTBEAT_TIMEOUT_MS) &&

@@ -19,6 +19,7 @@ typedef void (*front_oversize_fn)(void *user, uint64_t number);
 struct front_options {
 	const char *endpoint;
 	uint64_t message_max; /* limits.message: twice it and 64 KiB is what libzmq reads */
+	uint64_t bytes;	      /* limits.bytes: bounds what of one client may lie there unread */
 	uint64_t per_client;  /* limits.per_client: the socket holds twice as many replies for each
 			       */
 	front_oversize_fn on_oversize;

@@ -17,6 +17,7 @@ struct text incoming_id(struct incoming *incoming)
 int incoming_read(struct incoming *incoming, struct zsocket *socket)
 {
 	incoming->count = 0;
+	incoming->bytes = 0;
 	incoming->too_many = false;
 	(void)zmq_msg_init(&incoming->id);
 	int error = zsocket_receive(socket, &incoming->id);
@@ -33,6 +34,7 @@ int incoming_read(struct incoming *incoming, struct zsocket *socket)
 		}
 		(void)zmq_msg_init(frame);
 		error = zsocket_receive(socket, frame);
+		incoming->bytes += zmq_msg_size(frame);
 		incoming->count++;
 		last = frame;
 	}

@@ -21,6 +21,7 @@ struct incoming {
 	zmq_msg_t id;
 	zmq_msg_t frames[INCOMING_FRAMES_MAX];
 	size_t count;  /* that were kept */
+	size_t bytes;  /* of all that came */
 	bool too_many; /* more came, and were dropped */
 };
 

@@ -19,6 +19,8 @@
 
 /* Messages taken in one turn: beyond it a batch gains nothing, and others wait. */
 #define BATCH 64
+/* And bytes, for a large body takes as long as many small ones. */
+#define BATCH_BYTES (1024 * 1024)
 
 /* Messages that libzmq holds towards a source, for bursts; what is beyond is refused, as are bytes
  * beyond zmq_ask.c's bound. */
@@ -149,12 +151,13 @@ static void on_message(struct zmq_source *zs, struct text message)
 		zs->source.stats.late++;
 }
 
-/* Takes one message off the socket. False: there is none. */
-static bool receive(struct zmq_source *zs)
+/* Takes one message off the socket, and adds up its bytes. False: there is none. */
+static bool receive(struct zmq_source *zs, size_t *bytes)
 {
 	zmq_msg_t frame;
 	(void)zmq_msg_init(&frame);
 	bool any = zsocket_receive(&zs->socket, &frame) == 0;
+	*bytes += zmq_msg_size(&frame);
 	if (any && !zmq_msg_more(&frame)) {
 		on_message(zs, (struct text){zmq_msg_data(&frame), zmq_msg_size(&frame)});
 	} else if (any) {
@@ -168,7 +171,8 @@ static bool receive(struct zmq_source *zs)
 
 static void on_readable(void *user, struct zsocket *socket)
 {
-	for (int n = 0; n < BATCH && receive(user); n++)
+	size_t bytes = 0;
+	for (int n = 0; n < BATCH && bytes < BATCH_BYTES && receive(user, &bytes); n++)
 		;
 }
 

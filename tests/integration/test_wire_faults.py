@@ -587,8 +587,8 @@ def hear_raw(raw):
 
 HIT = frame(b'product a -\n{"sku":"s1"}')
 # It takes a while to find out that this is wrong.
-LONG = frame(b'product a -\n{"sku":1,"x":[' + b"1," * 400000 + b"1]}")
-AT_ONCE = 16  # messages that the daemon reads before it looks for more
+LONG = frame(b'product a -\n{"sku":1,"x":[' + b"1," * 40000 + b"1]}")
+AT_ONCE = 16  # messages that the daemon reads before it looks for more, unless they are 1 MiB
 
 
 def test_a_client_that_leaves_while_its_batch_is_answered(stack):
@@ -617,6 +617,27 @@ def test_a_client_that_leaves_while_its_batch_is_answered(stack):
     feed.stats(lambda stats: stats["clients"] == 1)
     counts = check_unharmed(stack, daemon)
     equal((counts["read"], counts["undelivered"]), (13 + AT_ONCE - 5, 0))
+
+
+LARGE = frame(b'product a -\n{"sku":1,"x":[' + b"1," * 500000 + b"1]}")
+LARGES = 100
+
+
+def test_many_large_messages_at_once(stack):
+    """They are no single turn of the loop: others are served in between."""
+    config = CONFIG.replace("message: 1KiB, depth: 8, values: 100", "message: 1MiB, values: 1000000")
+    daemon, feed = served(stack, config=config)
+    raw = Raw(stack, daemon)
+    shake_hands(raw)
+    before = feed.stats()["read"]
+    with daemon.held_up():
+        raw.send(LARGE * LARGES)
+        settle(raw)
+    read = []
+    feed.stats(lambda stats: read.append(stats["read"] - before) or read[-1] == LARGES)
+    assert any(0 < count < LARGES for count in read), read
+    equal([hear_raw(raw).status for _ in range(LARGES)], ["INVALID_ARGUMENT"] * LARGES)
+    check_unharmed(stack, daemon)
 
 
 def test_more_hits_at_once_than_libzmq_takes(stack):

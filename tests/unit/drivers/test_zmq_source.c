@@ -649,6 +649,26 @@ static void test_one_over_the_bound(void **state)
 	assert_int_equal(f->source->stats.refused, 2);
 }
 
+/* What a source says at once is taken in several turns where it is large: others are served in
+ * between. */
+static void test_large_answers_at_once(void **state)
+{
+	enum { MANY = 64, IN_A_TURN = ((size_t)1 << 20) / LARGE };
+	struct fixture *f = *state;
+	const char *body = large_body(f, LARGE);
+	const uint64_t *heard = &f->source->stats.garbage;
+	fixture_rise_ready(f);
+	for (int i = 0; i < MANY; i++) {
+		assert_true(zmq_send(f->router, f->peer, f->peer_size, ZMQ_SNDMORE) > 0);
+		assert_int_equal(zmq_send(f->router, body, LARGE, 0), LARGE);
+	}
+	while (*heard < MANY) {
+		uint64_t before = *heard;
+		assert_true(sd_event_run(f->loop.event, UINT64_MAX) > 0);
+		assert_true(*heard - before <= IN_A_TURN);
+	}
+}
+
 int main(void)
 {
 #define SOURCE_TEST(name) cmocka_unit_test_setup_teardown(name, fixture_set_up, fixture_tear_down)
@@ -677,6 +697,7 @@ int main(void)
 			SOURCE_TEST(test_full_queue),
 			SOURCE_TEST(test_bytes_on_their_way),
 			SOURCE_TEST(test_one_over_the_bound),
+			SOURCE_TEST(test_large_answers_at_once),
 	};
 	return cmocka_run_group_tests_name("zmq source", tests, NULL, NULL);
 }
