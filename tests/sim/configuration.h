@@ -13,6 +13,7 @@
 
 #include "pipeline/base/buffer.h"
 #include "pipeline/base/random.h"
+#include "tests/sim/sources.h"
 
 /* LOOKUP: one lookup and nothing else, so that what becomes of each request can be foretold.
  * CACHE: a cache above one lookup. RACE: one fan-out. GATE: a lookup, and another under a
@@ -33,10 +34,7 @@ enum shape_kind {
 #define TREES_MAX     5
 #define SHAPES_MAX    (SHAPES_SIMPLE + TREES_MAX)
 
-#define SOURCES	   4
 #define GROUPS_MAX 3 /* elements that l may have */
-
-extern const char *const configuration_sources[SOURCES];
 
 /* What a fan-out asks, and waits for. */
 struct race {

@@ -4,8 +4,6 @@
  */
 #include "tests/sim/configuration_writer.h"
 
-const char *const configuration_sources[SOURCES] = {"north", "south", "east", "west"};
-
 static uint64_t write_sources(struct writer *writer)
 {
 	uint64_t count = 0;
@@ -14,7 +12,7 @@ static uint64_t write_sources(struct writer *writer)
 	for (size_t i = 0; i < SOURCES; i++) {
 		if (chosen >> i & 1)
 			buffer_append_format(writer->yaml, "%s%s", count++ > 0 ? ", " : "",
-					configuration_sources[i]);
+					source_names[i]);
 	}
 	buffer_append_char(writer->yaml, ']');
 	return count;
@@ -106,8 +104,7 @@ void writer_hedged(struct writer *writer)
 		uint32_t chosen = hedging->to[other];
 		hedging->to[other] = hedging->to[i];
 		hedging->to[i] = chosen;
-		buffer_append_format(writer->yaml, "%s%s", i > 0 ? ", " : "",
-				configuration_sources[chosen]);
+		buffer_append_format(writer->yaml, "%s%s", i > 0 ? ", " : "", source_names[chosen]);
 	}
 	buffer_append_format(writer->yaml, "], wait: %" PRIu32 ", hedge: ", hedging->needed);
 	write_hedge(writer, hedging);

@@ -19,10 +19,7 @@ struct scripted_database *history_database(struct history *history, uint32_t res
 
 struct scripted_source *history_source(struct history *history, uint32_t resource)
 {
-	struct world *world = &history->harness.world;
-	struct scripted_source *const sources[] = {
-			&world->north, &world->south, &world->east, &world->west};
-	return sources[resource - 2];
+	return &history->harness.world.sources[resource - 2];
 }
 
 static void end_job(struct history *history, const struct appointment *appointment,

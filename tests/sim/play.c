@@ -144,17 +144,6 @@ static struct scripted_database *find_database(struct world *world, struct text 
 	return NULL;
 }
 
-static struct scripted_source *find_source(struct world *world, struct text name)
-{
-	struct scripted_source *const all[] = {
-			&world->north, &world->south, &world->east, &world->west};
-	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++) {
-		if (text_equal(name, text_of(all[i]->source.name)))
-			return all[i];
-	}
-	return NULL;
-}
-
 /* A source that is down refuses at once what it is asked. */
 static bool change_source(struct play *play, struct scripted_source *source, struct text what)
 {
@@ -205,7 +194,7 @@ static bool take_number(struct text *rest, struct text key, uint64_t *ret)
 static bool end_ask(struct play *play, struct text name, uint64_t number, enum status status,
 		struct text rest)
 {
-	struct scripted_source *source = find_source(&play->harness.world, name);
+	struct scripted_source *source = world_source(&play->harness.world, name);
 	if (!source)
 		return wrong(play, "there is no source %.*s", TEXT_ARG(name));
 	struct scripted_ask *ask = scripted_ask_find(source, number);
@@ -286,7 +275,7 @@ static bool put_in(struct play *play, struct text input)
 		name = cut(&rest, TEXT("."));
 		return end_work(play, name, rest);
 	}
-	struct scripted_source *source = find_source(&play->harness.world, name);
+	struct scripted_source *source = world_source(&play->harness.world, name);
 	return source ? change_source(play, source, rest) : change_peer(play, name, rest);
 }
 
@@ -423,8 +412,7 @@ static bool finished(struct play *play)
 	const struct world *world = &play->harness.world;
 	const struct engine_counts *counts = engine_counts(play->harness.engine);
 	uint64_t jobs = world->catalog.running + world->ledger.running;
-	uint64_t asks = world->north.source.stats.pending + world->south.source.stats.pending +
-			world->east.source.stats.pending + world->west.source.stats.pending;
+	uint64_t asks = world_asks(world);
 	uint64_t requests = counts->in_flight + counts->reaping;
 	bool idle = jobs + asks + requests == 0;
 	if (idle && play->scenario->unfinished)

@@ -42,7 +42,7 @@ struct witness {
 	uint64_t least_us;	/* that any took that was answered; UINT64_MAX: none was */
 	uint64_t naps;		/* of the RETRY, that might have led past a deadline, */
 	uint64_t slept_through; /* and those of them where it was waited until the deadline */
-	struct seen_source sources[4];
+	struct seen_source sources[SOURCES];
 	/* When a flight's job for that key last began; 0: never. */
 	uint64_t began_of_key[PLAN_KEYS];
 	struct seen_telling telling;

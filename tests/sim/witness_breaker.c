@@ -12,13 +12,7 @@
 
 static struct seen_source *seen_of(struct witness *witness, const struct source *source)
 {
-	struct world *world = &witness->harness->world;
-	const struct scripted_source *const sources[] = {
-			&world->north, &world->south, &world->east, &world->west};
-	size_t i = 0;
-	while (&sources[i]->source != source)
-		i++;
-	return &witness->sources[i];
+	return &witness->sources[world_source_number(&witness->harness->world, source)];
 }
 
 static uint64_t count_since(const struct seen_failures *failures, uint64_t since)
@@ -96,12 +90,10 @@ static void on_changed(void *user, const struct source *source)
 
 void witness_breaker_begin(struct witness *witness)
 {
-	struct world *world = &witness->harness->world;
-	struct scripted_source *const sources[] = {
-			&world->north, &world->south, &world->east, &world->west};
-	for (size_t i = 0; i < 4; i++) {
-		sources[i]->source.breaker_changed = on_changed;
-		sources[i]->source.breaker_user = witness;
+	for (size_t i = 0; i < SOURCES; i++) {
+		struct source *source = &witness->harness->world.sources[i].source;
+		source->breaker_changed = on_changed;
+		source->breaker_user = witness;
 	}
 }
 
@@ -143,11 +135,9 @@ void witness_breaker_cancelled(struct witness *witness, const struct scripted_as
 /* With three times as many failures as it needs, and nothing else seen for twice as long. */
 void witness_breaker_check(struct witness *witness)
 {
-	struct world *world = &witness->harness->world;
-	struct scripted_source *const sources[] = {
-			&world->north, &world->south, &world->east, &world->west};
-	for (size_t i = 0; i < 4; i++) {
-		const struct breaker *breaker = &sources[i]->source.breaker;
+	for (size_t i = 0; i < SOURCES; i++) {
+		const struct source *source = &witness->harness->world.sources[i].source;
+		const struct breaker *breaker = &source->breaker;
 		struct seen_source *seen = &witness->sources[i];
 		uint64_t of = breaker->settings.of, within = breaker->settings.within;
 		uint64_t now = witness_now(witness);
@@ -158,7 +148,6 @@ void witness_breaker_check(struct witness *witness)
 				seen->good_at >= before(now, 2 * within))
 			continue;
 		if (count_since(&seen->sure, before(now, within / 2)) > of * 3)
-			witness_complain(witness, "%s fails, and is not left alone",
-					sources[i]->source.name);
+			witness_complain(witness, "%s fails, and is not left alone", source->name);
 	}
 }

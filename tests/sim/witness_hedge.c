@@ -26,10 +26,7 @@ static const struct hedging *hedging_of(const struct witness *witness, uint32_t 
 static const struct source *source_at(
 		const struct witness *witness, const struct hedging *hedging, uint32_t place)
 {
-	const struct world *world = &witness->harness->world;
-	const struct scripted_source *const sources[] = {
-			&world->north, &world->south, &world->east, &world->west};
-	return &sources[hedging->to[place]]->source;
+	return &witness->harness->world.sources[hedging->to[place]].source;
 }
 
 /* The live latency is the engine's own: what is made of it is not. */

@@ -37,9 +37,7 @@ static struct seen_branch *branch_of(
 		struct witness *witness, uint32_t number, const struct scripted_ask *ask)
 {
 	struct seen_race *race = &witness->requests[number].race;
-	uint32_t source = 0;
-	while (strcmp(configuration_sources[source], ask->ask.source->name) != 0)
-		source++;
+	size_t source = world_source_number(&witness->harness->world, ask->ask.source);
 	return &race->branches[witness_element_of_ask(ask)][source];
 }
 

@@ -42,7 +42,7 @@ static void write_missing(struct body *body, const struct seen_branch *branches)
 		if (status == STATUS_OK)
 			continue;
 		write_comma(body, "{");
-		buffer_append_format(&body->text, "\"%s\":\"%s\"", configuration_sources[i],
+		buffer_append_format(&body->text, "\"%s\":\"%s\"", source_names[i],
 				status_text(status).data);
 	}
 	buffer_append_char(&body->text, '}');
@@ -63,7 +63,7 @@ static void write_best(struct body *body, const struct seen_branch *branches)
 	}
 	write_value(body, &branches[best]);
 	body->text.size--;
-	buffer_append_format(&body->text, ",\"$source\":\"%s\"", configuration_sources[best]);
+	buffer_append_format(&body->text, ",\"$source\":\"%s\"", source_names[best]);
 }
 
 static void write_members(struct body *body, const struct seen_branch *branches)
@@ -73,7 +73,7 @@ static void write_members(struct body *body, const struct seen_branch *branches)
 		if (branches[i].state != BRANCH_GOOD)
 			continue;
 		write_comma(body, "{");
-		buffer_append_format(&body->text, "\"%s\":", configuration_sources[i]);
+		buffer_append_format(&body->text, "\"%s\":", source_names[i]);
 		write_value(body, &branches[i]);
 	}
 }
@@ -200,15 +200,14 @@ static void check_causes(struct witness *witness, uint32_t number, const struct 
 			failed += count_good(seen->branches[group]) < race->needed &&
 				  witness_race_failure(seen, &seen->branches[group][i]) !=
 						  STATUS_OK;
-		(void)snprintf(stage, sizeof(stage), "/%s\"", configuration_sources[i]);
+		(void)snprintf(stage, sizeof(stage), "/%s\"", source_names[i]);
 		uint32_t named = count(reply->body, stage);
 		/* The first whose time is over may have ended it for those with the same limit. */
 		bool cut = race->fail_fast && seen->expired;
 		if (named > failed || (named < failed && !cut))
 			witness_complain(witness,
 					"request %" PRIu32 " names %s not %" PRIu32 " times: %.*s",
-					number, configuration_sources[i], failed,
-					TEXT_ARG(reply->body));
+					number, source_names[i], failed, TEXT_ARG(reply->body));
 	}
 }
 

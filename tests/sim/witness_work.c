@@ -334,10 +334,8 @@ void witness_check_work(struct witness *witness)
 	witness->background = 0;
 	check_jobs(witness, &world->catalog);
 	check_jobs(witness, &world->ledger);
-	check_asks(witness, &world->north);
-	check_asks(witness, &world->south);
-	check_asks(witness, &world->east);
-	check_asks(witness, &world->west);
+	for (size_t i = 0; i < SOURCES; i++)
+		check_asks(witness, &world->sources[i]);
 }
 
 uint64_t witness_cached(const struct world *world)
@@ -348,9 +346,10 @@ uint64_t witness_cached(const struct world *world)
 bool witness_works(const struct witness *witness)
 {
 	const struct world *world = &witness->harness->world;
-	return !list_empty(&world->catalog.jobs) || !list_empty(&world->ledger.jobs) ||
-	       !list_empty(&world->north.asks) || !list_empty(&world->south.asks) ||
-	       !list_empty(&world->east.asks) || !list_empty(&world->west.asks);
+	bool works = !list_empty(&world->catalog.jobs) || !list_empty(&world->ledger.jobs);
+	for (size_t i = 0; i < SOURCES; i++)
+		works |= !list_empty(&world->sources[i].asks);
+	return works;
 }
 
 bool witness_may_hope(const struct witness *witness, uint32_t number)

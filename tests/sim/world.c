@@ -15,6 +15,8 @@
 
 #define CACHE_BYTES ((size_t)1024 * 1024)
 
+const char *const source_names[SOURCES + 1] = {"north", "south", "east", "west", NULL};
+
 static const struct option limits_options[] = {
 		{.key = "in_flight", .kind = OPTION_NUMBER},
 		{.key = "in_flight_min", .kind = OPTION_NUMBER},
@@ -154,26 +156,41 @@ static struct database *find_database(void *user, struct text name)
 	return is(name, "ledger") ? &world->ledger.database : NULL;
 }
 
-static struct source *find_source(void *user, struct text name)
+struct scripted_source *world_source(struct world *world, struct text name)
 {
-	struct world *world = user;
-	struct scripted_source *const sources[] = {
-			&world->north, &world->south, &world->east, &world->west};
-	for (size_t i = 0; i < sizeof(sources) / sizeof(sources[0]); i++) {
-		if (is(name, sources[i]->source.name))
-			return &sources[i]->source;
+	for (size_t i = 0; i < SOURCES; i++) {
+		if (is(name, source_names[i]))
+			return &world->sources[i];
 	}
 	return NULL;
+}
+
+size_t world_source_number(const struct world *world, const struct source *source)
+{
+	return (size_t)(container_of(source, struct scripted_source, source) - world->sources);
+}
+
+uint64_t world_asks(const struct world *world)
+{
+	uint64_t asks = 0;
+	for (size_t i = 0; i < SOURCES; i++)
+		asks += world->sources[i].source.stats.pending;
+	return asks;
+}
+
+static struct source *find_source(void *user, struct text name)
+{
+	struct scripted_source *source = world_source(user, name);
+	return source ? &source->source : NULL;
 }
 
 static void see_each(void *user, const char *kind, struct nearest *nearest)
 {
 	static const char *const databases[] = {"catalog", "ledger", NULL};
 	static const char *const caches[] = {"hot", "cold", NULL};
-	static const char *const sources[] = {"north", "south", "east", "west", NULL};
 	const char *const *names = is(TEXT("database"), kind) ? databases
 				   : is(TEXT("cache"), kind)  ? caches
-							      : sources;
+							      : source_names;
 	for (; *names; names++)
 		nearest_see(nearest, text_of(*names));
 }
@@ -238,10 +255,8 @@ bool world_init(struct world *world, struct account *account, struct arena_pool 
 	world->arenas = arenas;
 	init_database(world, &world->catalog, "catalog", 4, account);
 	init_database(world, &world->ledger, "ledger", 1, account);
-	init_source(world, &world->north, "north");
-	init_source(world, &world->south, "south");
-	init_source(world, &world->east, "east");
-	init_source(world, &world->west, "west");
+	for (size_t i = 0; i < SOURCES; i++)
+		init_source(world, &world->sources[i], source_names[i]);
 	world->hot = make_cache(world, "hot", account);
 	world->cold = make_cache(world, "cold", account);
 	return world->hot && world->cold;
@@ -365,9 +380,7 @@ static void end_asks(struct scripted_source *source)
 
 static uint64_t count_work(const struct world *world)
 {
-	return world->catalog.running + world->ledger.running + world->north.source.stats.pending +
-	       world->south.source.stats.pending + world->east.source.stats.pending +
-	       world->west.source.stats.pending;
+	return world->catalog.running + world->ledger.running + world_asks(world);
 }
 
 /* An end may let the next begin, so all are ended until a turn begins none. */
@@ -376,10 +389,8 @@ static void end_all(struct world *world)
 	do {
 		end_jobs(&world->catalog);
 		end_jobs(&world->ledger);
-		end_asks(&world->north);
-		end_asks(&world->south);
-		end_asks(&world->east);
-		end_asks(&world->west);
+		for (size_t i = 0; i < SOURCES; i++)
+			end_asks(&world->sources[i]);
 		(void)world_turn(world);
 	} while (count_work(world) > 0);
 }

@@ -17,6 +17,7 @@
 #include "pipeline/stages/pipeline.h"
 #include "tests/sim/scripted_database.h"
 #include "tests/sim/scripted_source.h"
+#include "tests/sim/sources.h"
 #include "tests/sim/watch.h"
 
 #define WORLD_MS    UINT64_C(1000000)
@@ -54,10 +55,12 @@ struct world {
 	const struct watch *watch;	  /* told of jobs and asks; may be NULL */
 	struct scripted_database catalog; /* 4 connections unless `databases` says otherwise */
 	struct scripted_database ledger;  /* 1 connection, likewise */
-	struct scripted_source north;
-	struct scripted_source south;
-	struct scripted_source east;
-	struct scripted_source west;
+	union {
+		struct scripted_source sources[SOURCES];
+		struct {
+			struct scripted_source north, south, east, west;
+		};
+	};
 	struct cache *hot;  /* 1 MiB unless `caches` says otherwise */
 	struct cache *cold; /* likewise */
 	const struct option_map *configuration;
@@ -86,6 +89,15 @@ struct loaded *world_load_beside(struct world *world, const char *yaml);
 
 /* What is wrong, a line each: `LINE:COLUMN: MESSAGE`, or `LINE:COLUMN: warning: MESSAGE`. */
 const char *world_problems(struct world *world);
+
+/* The source of that name; NULL: there is none. */
+struct scripted_source *world_source(struct world *world, struct text name);
+
+/* Its place among the sources. */
+size_t world_source_number(const struct world *world, const struct source *source);
+
+/* How many asks go on, of all sources. */
+uint64_t world_asks(const struct world *world);
 
 /* Turns at the present time until nothing is queued; returns when the next one must be. */
 uint64_t world_turn(struct world *world);
