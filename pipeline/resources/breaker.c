@@ -114,6 +114,6 @@ void breaker_ended(
 {
 	if (pass == BREAKER_TRIAL)
 		end_trial(breaker, now, end);
-	else if (breaker->state == BREAKER_CLOSED && end != BREAKER_CANCELLED)
+	else if (breaker->state == BREAKER_CLOSED && (end == BREAKER_GOOD || end == BREAKER_FAILED))
 		count(breaker, now, end == BREAKER_FAILED);
 }

@@ -42,8 +42,9 @@ struct breaker {
 
 enum breaker_pass { BREAKER_REFUSED, BREAKER_PASSED, BREAKER_TRIAL };
 
-/* How a question that passed has ended. CANCELLED tells nothing. */
-enum breaker_end { BREAKER_GOOD, BREAKER_FAILED, BREAKER_CANCELLED };
+/* How a question that passed has ended. LATE, not in the time that it was given, and CANCELLED tell
+ * nothing of whether it fails. */
+enum breaker_end { BREAKER_GOOD, BREAKER_FAILED, BREAKER_LATE, BREAKER_CANCELLED };
 
 /*
  * Whether the state it has just come into is news. Trials that tell nothing may follow each other

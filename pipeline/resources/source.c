@@ -6,7 +6,8 @@
 
 #include "pipeline/base/lesser.h"
 
-/* So often it is spared before it is asked once; half as often after each good answer in a row. */
+/* So often it is spared before it is asked once; half as often after each good answer in a row to
+ * that. */
 #define SPARED_TIMES 50U
 #define HALVED_MAX   5
 
@@ -55,34 +56,51 @@ static void tell(struct source *source, enum breaker_state before)
 		source->breaker_changed(source->breaker_user, source);
 }
 
-bool source_spared(struct source *source)
+static bool spared_for_long(const struct source *source)
 {
-	if (retry_budget_allows(&source->spare) ||
-			source->spared >= SPARED_TIMES >> source->good_in_a_row)
+	return source->spared >= SPARED_TIMES >> source->good_in_a_row;
+}
+
+bool source_spared(struct source *source, bool slow)
+{
+	if (!slow && retry_budget_allows(&source->spare)) {
+		source->good_in_a_row = 0;
+		return false;
+	}
+	if (spared_for_long(source))
 		return false;
 	source->spared++;
 	return true;
 }
 
-enum breaker_pass source_ask(struct source *source, uint64_t now)
+struct source_pass source_ask(struct source *source, uint64_t now)
 {
-	source->spared = 0;
 	enum breaker_state before = source->breaker.state;
-	enum breaker_pass pass = breaker_ask(&source->breaker, now);
+	struct source_pass pass = {breaker_ask(&source->breaker, now), spared_for_long(source)};
+	source->spared = 0;
 	tell(source, before);
 	return pass;
 }
 
-void source_ended(struct source *source, uint64_t now, enum breaker_pass pass, enum breaker_end end)
+/* One that was late is as slow as it was said to be; that others were quicker, or nobody wanted it
+ * any more, says nothing. */
+static void count_in_a_row(struct source *source, bool tries, enum breaker_end end)
+{
+	if (end == BREAKER_GOOD && tries)
+		source->good_in_a_row = (uint32_t)lesser(source->good_in_a_row + 1, HALVED_MAX);
+	else if (end == BREAKER_FAILED || (end == BREAKER_LATE && tries))
+		source->good_in_a_row = 0;
+}
+
+void source_ended(
+		struct source *source, uint64_t now, struct source_pass pass, enum breaker_end end)
 {
 	enum breaker_state before = source->breaker.state;
-	if (end == BREAKER_GOOD) {
+	if (end == BREAKER_GOOD)
 		retry_budget_succeeded(&source->spare);
-		source->good_in_a_row = (uint32_t)lesser(source->good_in_a_row + 1, HALVED_MAX);
-	} else if (end == BREAKER_FAILED) {
+	else if (end == BREAKER_FAILED)
 		retry_budget_failed(&source->spare);
-		source->good_in_a_row = 0;
-	}
-	breaker_ended(&source->breaker, now, pass, end);
+	count_in_a_row(source, pass.tries, end);
+	breaker_ended(&source->breaker, now, pass.breaker, end);
 	tell(source, before);
 }

@@ -107,7 +107,8 @@ struct source {
 	struct breaker breaker;
 	struct retry_budget spare; /* for what is asked only because another failed, or is slow */
 	uint32_t spared;	   /* times, since it was last asked anything */
-	uint32_t good_in_a_row;	   /* answers; no more than matter are counted */
+	uint32_t good_in_a_row;	   /* answers to what it could have been spared, since it is;
+				      no more than matter are counted */
 	struct latency latency;	   /* of its answers */
 	void (*breaker_changed)(void *user, const struct source *source); /* may be NULL */
 	void *breaker_user;
@@ -117,12 +118,19 @@ struct source {
 void source_configure(struct source *source, const struct option_map *options);
 
 /*
- * Whether it is to be spared a question that need not be asked of it. It counts how often it was:
- * one that would never be asked anything could never give the good answers that end this.
+ * Whether it is to be spared a question that need not be asked of it, because too much of it fails,
+ * or, slow, because it would mostly answer too late. It counts how often it was: one that would
+ * never be asked anything could never give the good answers, and in time, that end this.
  */
-bool source_spared(struct source *source);
+bool source_spared(struct source *source, bool slow);
+
+/* What is known of a question as it is asked. */
+struct source_pass {
+	enum breaker_pass breaker;
+	bool tries; /* it could have been spared it, and has been for long */
+};
 
 /* Around each question: whether its breaker lets it pass, and how it ended. */
-enum breaker_pass source_ask(struct source *source, uint64_t now);
+struct source_pass source_ask(struct source *source, uint64_t now);
 void source_ended(
-		struct source *source, uint64_t now, enum breaker_pass pass, enum breaker_end end);
+		struct source *source, uint64_t now, struct source_pass pass, enum breaker_end end);

@@ -14,6 +14,7 @@
 #include "pipeline/async/gather.h"
 #include "pipeline/async/hedge_budget.h"
 #include "pipeline/base/hash.h"
+#include "pipeline/resources/source.h"
 #include "pipeline/stages/question.h"
 #include "pipeline/stages/stage.h"
 
@@ -70,8 +71,8 @@ struct fanout {
 
 /* How a branch was asked. */
 struct attempt {
+	struct source_pass pass;
 	bool timed;	/* its limit is `timeout`, and not the time that the request has */
-	bool trial;	/* of its source's breaker */
 	bool hedge;	/* because others had taken long */
 	bool overtaken; /* a hedge was sent while it was waited for */
 };

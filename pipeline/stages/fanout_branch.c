@@ -28,6 +28,13 @@ static const struct ask *ask_of(const struct branch *branch)
 	return container_of(branch->frame, struct ask, frame);
 }
 
+/* Whether it was cut off because the time of more than the fan-out was over. */
+static bool cut_for_time(const struct branch *branch)
+{
+	enum reason reason = branch->scope.reason;
+	return branch->state == BRANCH_CUT && (reason == DEADLINE || reason == TIMEOUT);
+}
+
 /*
  * What an end tells of the source. Nothing, where it was never sent: the source was not there, or
  * our own queue for it was long. What ran into the time of the request itself was given too little
@@ -41,15 +48,18 @@ static enum breaker_end told_by(const struct branch *branch, const struct attemp
 			[STATUS_INTERNAL] = BREAKER_FAILED,
 			[STATUS_CANCELLED] = BREAKER_CANCELLED,
 	};
+	enum breaker_end ran_out = attempt->timed ? BREAKER_FAILED : BREAKER_LATE;
 	if (!ask_of(branch)->sent)
 		return BREAKER_CANCELLED;
 	if (branch->state == BRANCH_EXPIRED)
-		return attempt->timed ? BREAKER_FAILED : BREAKER_CANCELLED;
+		return ran_out;
+	if (cut_for_time(branch))
+		return BREAKER_LATE;
 	if (branch->state != BRANCH_ENDED)
 		return BREAKER_CANCELLED;
 	const struct outcome *outcome = &branch->frame->outcome;
 	if (outcome->status == STATUS_DEADLINE_EXCEEDED)
-		return attempt->timed ? BREAKER_FAILED : BREAKER_CANCELLED;
+		return ran_out;
 	if (outcome->status == STATUS_RESOURCE_EXHAUSTED && !outcome->fault)
 		return BREAKER_CANCELLED; /* no memory for its answer */
 	return ends[outcome->status];
@@ -87,7 +97,7 @@ static void on_ended(struct gather *gather, const struct branch *branch)
 	const struct attempt *attempt = &group->attempts[i];
 	struct source *source = fanout->sources[i].question.source;
 	enum breaker_end end = told_by(branch, attempt);
-	source_ended(source, branch->ended, attempt->trial ? BREAKER_TRIAL : BREAKER_PASSED, end);
+	source_ended(source, branch->ended, attempt->pass, end);
 	if (tells_time(branch, attempt, end))
 		latency_record(&source->latency, branch->ended - ask_of(branch)->sent_at);
 	count_loser(self->base.run, branch);
@@ -147,7 +157,7 @@ static bool ask(struct fanout_frame *self, struct group *group, uint32_t i)
 	ask->body = filled.body;
 	ask->texts = filled.texts;
 	ask->trace = run->trace;
-	attempt->trial = source_ask(source, run->async->now) == BREAKER_TRIAL;
+	attempt->pass = source_ask(source, run->async->now);
 	attempt->hedge = group->hedging;
 	group->hedging = false;
 	group->started++;
@@ -177,7 +187,7 @@ void fanout_pass_open(struct fanout_frame *self, struct group *group)
 static bool spared(const struct fanout *fanout, const struct group *group)
 {
 	return fanout->hedge.on && group->started >= fanout->needed && !group->hedging &&
-	       source_spared(fanout->sources[group->next].question.source);
+	       source_spared(fanout->sources[group->next].question.source, false);
 }
 
 static bool more_wanted(const struct fanout *fanout, const struct group *group)

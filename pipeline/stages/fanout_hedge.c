@@ -76,20 +76,16 @@ bool fanout_hedge_wait(struct fanout_frame *self, struct group *group)
 /* With less than this left a source is not even asked: see struct ask. */
 #define LEAST_NS (SOURCE_MARGIN_NS + UINT64_C(1000000))
 
-/* Whether the next source would mostly answer too late. */
-static bool too_late(const struct fanout *fanout, const struct group *group, uint64_t now)
+/* Whether a source would mostly answer too late. */
+static bool too_slow(const struct hedge *hedge, const struct latency *latency, uint64_t left)
 {
-	const struct latency *latency = &fanout->sources[group->next].question.source->latency;
-	uint64_t left = group->limit > now ? group->limit - now : 0;
-	if (left < LEAST_NS)
-		return true;
-	return latency->known >= fanout->hedge.samples && left < latency->quantiles[P50];
+	return latency->known >= hedge->samples && left < latency->quantiles[P50];
 }
 
-static bool affordable(struct fanout *fanout, const struct group *group)
+static bool affordable(struct hedge *hedge, struct source *source, uint64_t left)
 {
-	struct source *source = fanout->sources[group->next].question.source;
-	return !source_spared(source) && hedge_budget_take(&fanout->hedge.budget);
+	return !source_spared(source, too_slow(hedge, &source->latency, left)) &&
+	       hedge_budget_take(&hedge->budget);
 }
 
 /* Those that are still at it have taken too long. */
@@ -105,10 +101,11 @@ static void hedge(struct fanout_frame *self, struct group *group)
 	if (gather_complete(&group->gather) || scope_cancelled(group->gather.scope))
 		return;
 	fanout_pass_open(self, group);
-	if (group->next == fanout->source_count ||
-			too_late(fanout, group, self->base.run->async->now))
+	uint64_t now = self->base.run->async->now;
+	uint64_t left = group->limit > now ? group->limit - now : 0;
+	if (group->next == fanout->source_count || left < LEAST_NS)
 		return;
-	if (!affordable(fanout, group)) {
+	if (!affordable(&fanout->hedge, fanout->sources[group->next].question.source, left)) {
 		fanout->hedge.refused++;
 		return;
 	}

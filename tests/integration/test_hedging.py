@@ -32,6 +32,12 @@ pipelines:
   behind:
     takes: {symbol: string}
     steps: [{fanout: {to: [south, north], wait: any, hedge: {after: 60s, budget: 100%}}}]
+  slow:
+    takes: {symbol: string}
+    steps: [{fanout: {to: north, timeout: 3s}}]
+  hurried:
+    takes: {symbol: string}
+    steps: [{fanout: {to: [south, north], wait: any, hedge: {after: 1ms, samples: 16, budget: 100%}}}]
 """
 
 
@@ -168,6 +174,20 @@ def test_a_source_that_was_spared_comes_back(stack):
     equal(stats["sources"]["north"]["asked"], 3)
 
 
+def test_a_source_that_was_slow_is_asked_again(stack):
+    """South hangs; north has been given up after a longer time than is left of these budgets."""
+    north, (south, _) = Scripted(stack), quotes(stack, "south", "--hang", "1")
+    daemon, feed = over(stack, ", breaker: {of: 0}, spare: 0", north=north.endpoint, south=south.endpoint)
+    client = Client(stack, daemon)
+    for n in range(16):
+        client.ask("slow", n, APPLE, budget=BUDGET)
+    for _ in range(16):
+        equal(client.hear().status, "UNAVAILABLE")
+    for n in range(51):
+        client.ask("hurried", n, APPLE, budget=2000)
+    count(feed, "hurried", asked=52, hedges=1, hedges_refused=50)
+
+
 def test_the_example(stack):
     text = (EXAMPLES / "hedged.yaml").read_text()
     text = re.sub(r"^(listen|telemetry):.*\n", "", text, flags=re.M)
@@ -187,4 +207,5 @@ def test_the_example(stack):
 
 tap.run([test_a_source_that_hangs_is_hedged, test_slow_answers_are_hedged, test_a_source_that_fails_needs_no_hedge,
          test_a_source_that_fails_is_left_alone, test_one_question_is_let_through,
-         test_a_source_that_is_away_is_told_of_once, test_a_source_that_was_spared_comes_back, test_the_example])
+         test_a_source_that_is_away_is_told_of_once, test_a_source_that_was_spared_comes_back,
+         test_a_source_that_was_slow_is_asked_again, test_the_example])

@@ -341,7 +341,7 @@ FAULTS = [
     ("a source of which too much fails is asked all the same", "pipeline/resources/source.c",
      "	source->spared++;\n	return true;", "	return false;"),
     ("a source that is spared is asked again too soon", "pipeline/resources/source.c",
-     "source->spared >= SPARED_TIMES >> source->good_in_a_row)", "source->spared >= 2)"),
+     "source->spared >= SPARED_TIMES >> source->good_in_a_row;", "source->spared >= 2;"),
     ("an error waits for the next hedge", "pipeline/stages/fanout_branch.c",
      "		group->wanted++;", "		;"),
     ("what is passed by is asked", "pipeline/resources/breaker.c",

@@ -3,7 +3,8 @@
  * A HEDGE asks its sources one after another: so many as must answer, and then one more for each
  * that fails and for each wait that is over, which the budget must pay. It is foretold when the
  * next may be asked, and, where nothing stands in the way, when it must. One of which too much has
- * failed must have been spared often enough since it was last asked.
+ * failed, or which is too slow for what time remains, must have been spared often enough since it
+ * was last asked.
  */
 #include <inttypes.h>
 
@@ -54,6 +55,14 @@ static void pay(struct witness *witness, uint32_t number, const struct hedging *
 	coverage_meet(witness->coverage, MET_HEDGE);
 }
 
+/* How many good answers it has given in a row is the engine's own: what is made of it is not. */
+static bool was_spared(const struct witness *witness, const struct source *source)
+{
+	size_t number = world_source_number(&witness->harness->world, source);
+	return witness->plan->configuration.unseen_hedges ||
+	       witness->sources[number].spared >= SPARED >> source->good_in_a_row;
+}
+
 static void check_hedge(struct witness *witness, uint32_t number, const struct hedging *hedging,
 		const struct source *source)
 {
@@ -65,7 +74,8 @@ static void check_hedge(struct witness *witness, uint32_t number, const struct h
 		seen->hedge.both--;
 	else if (early)
 		witness_complain(witness, "request %" PRIu32 " is hedged too early", number);
-	if (source->latency.known >= hedging->samples && left < source->latency.quantiles[P50])
+	if (source->latency.known >= hedging->samples && left < source->latency.quantiles[P50] &&
+			!was_spared(witness, source))
 		witness_complain(witness, "request %" PRIu32 " is hedged in vain", number);
 	pay(witness, number, hedging);
 }
@@ -76,16 +86,10 @@ uint64_t witness_hedge_spared(const struct witness *witness)
 	return 2 * (witness->in_flight + witness->sent_count + 1);
 }
 
-/* How many good answers it has given in a row is the engine's own: what is made of it is not. */
-static void check_spared(struct witness *witness, uint32_t place, const struct source *source)
+static void check_spared(struct witness *witness, const struct source *source)
 {
-	uint64_t spared = witness->sources[place].spared;
-	if (witness->plan->configuration.unseen_hedges || retry_budget_allows(&source->spare))
-		return;
-	if (spared < SPARED >> source->good_in_a_row)
-		witness_complain(witness,
-				"%s is asked though it is to be spared, and was %" PRIu64 " times",
-				source->name, spared);
+	if (!retry_budget_allows(&source->spare) && !was_spared(witness, source))
+		witness_complain(witness, "%s is asked though it is to be spared", source->name);
 }
 
 /* It may be that this was the hedge, and that there was nobody left to ask for the error. */
@@ -132,7 +136,7 @@ void witness_hedge_asked(struct witness *witness, uint32_t number, const struct 
 	if (seen->asked == 0)
 		earn(witness, number, hedging);
 	if (seen->asked >= hedging->needed)
-		check_spared(witness, hedging->to[place], source);
+		check_spared(witness, source);
 	if (seen->asked >= hedging->needed && seen->failed > 0) {
 		seen->failed--;
 		if (witness_now(witness) >= seen->due)

@@ -286,6 +286,73 @@ static void test_a_source_that_is_well_again_comes_back(void **state)
 	expect_asked(52, 2, 25);
 }
 
+/* South has taken 40 ms; behind north, which hangs, it has 20 or so. */
+static void load_slow(const char *options)
+{
+	for (unsigned i = 0; i < LATENCY_EVERY; i++)
+		latency_record(&world.south.source.latency, 40 * WORLD_MS);
+	load_fanout(options);
+}
+
+#define SLOW "to: [north, south], wait: any, hedge: {after: 5ms, samples: 16, budget: 100%}"
+
+static struct trial *start_late(void)
+{
+	struct trial *trial = start("p", "{}", 30);
+	world_at(&world, ms_now() + 7);
+	return trial;
+}
+
+/* South is spared so often; and then the trial in which it is asked. */
+static struct trial *spare_south(unsigned times)
+{
+	uint64_t before = asked(&world.south);
+	for (unsigned i = 0; i < times; i++)
+		cut(start_late());
+	assert_int_equal(asked(&world.south), before);
+	struct trial *trial = start_late();
+	assert_int_equal(asked(&world.south), before + 1);
+	return trial;
+}
+
+/* It answers in time. */
+static void try_south(unsigned times)
+{
+	struct trial *trial = spare_south(times);
+	quote(&world.south, 0, "2");
+	expect(trial, "OK 2");
+}
+
+static void test_a_source_that_was_slow_comes_back(void **state)
+{
+	load_slow(SLOW);
+	for (unsigned i = 0; i < LATENCY_EVERY; i++)
+		try_south(50U >> (i < 5 ? i : 5));
+	try_south(0); /* half of what is known of it was quick */
+}
+
+static void expect_to_stay_slow(const char *options)
+{
+	load_slow(options);
+	try_south(50);
+	cut(spare_south(25)); /* which says nothing of it */
+	try_south(25);
+	(void)spare_south(12);
+	world_at(&world, ms_now() + 30); /* it has not answered in time */
+	try_south(50);
+}
+
+static void test_a_source_that_stays_slow_is_left_alone(void **state)
+{
+	expect_to_stay_slow(SLOW);
+}
+
+/* The fan-out has less time than the request, which goes on. */
+static void test_a_source_that_stays_slow_may_be_missing(void **state)
+{
+	expect_to_stay_slow(SLOW ", on_error: partial");
+}
+
 static void load_breaker(const char *options)
 {
 	static const struct breaker_settings settings = {
@@ -419,6 +486,9 @@ int main(void)
 			stage_test(test_no_hedge_when_too_little_remains),
 			stage_test(test_a_source_that_fails_is_spared),
 			stage_test(test_a_source_that_is_well_again_comes_back),
+			stage_test(test_a_source_that_was_slow_comes_back),
+			stage_test(test_a_source_that_stays_slow_is_left_alone),
+			stage_test(test_a_source_that_stays_slow_may_be_missing),
 			stage_test(test_an_open_breaker_is_passed_by),
 			stage_test(test_an_open_breaker_answers_at_once),
 			stage_test(test_a_cancelled_call_is_no_failure),
