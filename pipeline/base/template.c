@@ -19,9 +19,11 @@ static struct text scalar_or_string(struct text text, bool strings, struct arena
 	static const struct json_limits one_scalar = {.bytes = UINT32_MAX, .depth = 0, .values = 1};
 	struct json json;
 	struct json_error error;
-	if (json_parse(&json, arena, text, &one_scalar, &error) &&
-			(strings || json_kind(&json, 0) != JSON_STRING))
+	bool scalar = json_parse(&json, arena, text, &one_scalar, &error);
+	if (scalar && (strings || json_kind(&json, 0) != JSON_STRING))
 		return json_raw(&json, 0);
+	if (!scalar && error.message == json_out_of_memory)
+		return (struct text){NULL, 0};
 	struct buffer buffer;
 	buffer_init_arena(&buffer, arena);
 	buffer_append_json_string(&buffer, text);

@@ -94,6 +94,19 @@ static struct stage_below call_below(const struct stage_frame *frame, unsigned n
 	return (struct stage_below){.steps = call->pipeline->steps, .activation = self->activation};
 }
 
+static struct template *compile_field(
+		struct compiler *compiler, struct text name, struct place place)
+{
+	struct text path = arena_format(compiler->arena, "${%.*s}", TEXT_ARG(name));
+	if (!path.data) {
+		diag_error(compiler->diag, place, "out of memory");
+		return NULL;
+	}
+	struct template *written =
+			template_compile(path, false, place, compiler->arena, compiler->diag);
+	return written ? compile_template(compiler, written) : NULL;
+}
+
 /* A call in a miss reads of the body exactly what the called pipeline takes, and so the key must
  * hold that. */
 static void compile_fields(struct compiler *compiler, struct call *call, struct place place)
@@ -111,13 +124,8 @@ static void compile_fields(struct compiler *compiler, struct call *call, struct 
 			compiler->arena, (pipeline->type_count + 1) * sizeof(*call->fields));
 	if (!call->fields)
 		diag_error(compiler->diag, place, "out of memory");
-	for (size_t i = 0; call->fields && i < pipeline->type_count; i++) {
-		struct text path = arena_format(
-				compiler->arena, "${%.*s}", TEXT_ARG(pipeline->types[i].name));
-		struct template *written = template_compile(
-				path, false, place, compiler->arena, compiler->diag);
-		call->fields[i] = written ? compile_template(compiler, written) : NULL;
-	}
+	for (size_t i = 0; call->fields && i < pipeline->type_count; i++)
+		call->fields[i] = compile_field(compiler, pipeline->types[i].name, place);
 }
 
 static void nest(struct compiler *compiler, const struct pipeline *pipeline, struct place place)

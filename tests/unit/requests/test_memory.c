@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Memory that is out at any moment of a request: it is refused or answered right. A request's arena
- * asks for memory only now and then, so bodies of every size shift what is asked for where.
+ * Memory that is out at any moment of a request: it is refused or answered right. The arenas here
+ * ask for each of their blocks.
  */
 #include <stdio.h>
 #include <string.h>
@@ -70,7 +70,7 @@ static void sweep(bool later)
 	h.before_reply = allocations_heal;
 	struct peer *peer = connect();
 	unsigned refused = 0;
-	for (size_t pad = 0; pad < PAD_MAX; pad += 16) {
+	for (size_t pad = 0; pad <= PAD_MAX; pad += PAD_MAX) {
 		for (unsigned successes = 0; !try(peer, pad, successes, later); successes++)
 			refused++;
 	}

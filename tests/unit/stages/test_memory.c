@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Memory that is out at any moment: a configuration is then refused, and a run ends with an error
- * or with the right answer, never with another. An arena asks for memory only now and then, so each
- * time it is filled a little further before, until every allocation has been the one that fails.
+ * or with the right answer, never with another. The arenas here ask for each of their blocks, so
+ * every allocation of all is in turn the one that fails.
  */
 
 #include <string.h>
@@ -53,18 +53,6 @@ static const char yaml[] =
 		"      - lookup: {in: ledger, query: 'SELECT :name', missing: 'null'}\n"
 		"    reply: {of: '${name}'}\n";
 
-#define ROOM_MAX 262144
-
-/* Gives an arena a chunk larger than they usually get, with no more than `room` bytes left in it.
- */
-static void leave_room(struct arena *arena, size_t room)
-{
-	void *block = arena_alloc(arena, ROOM_MAX + 16);
-	assert_non_null(block);
-	assert_ptr_equal(arena_resize(arena, block, ROOM_MAX + 16, ROOM_MAX + 16 - room), block);
-	assert_in_range(arena->end - arena->at, 0, room);
-}
-
 #define PRODUCT "{\"name\":\"n\",\"symbols\":[\"A\",2]}"
 #define QUOTES	"{\"north\":1,\"south\":[2],\"$missing\":{\"west\":\"NOT_FOUND\"}}"
 #define PARTIAL "OK cache=miss partial=1 {\"product\":\"n\",\"other\":{\"of\":\"n\"},\"quotes\":{"
@@ -83,9 +71,6 @@ static void answer_at_once(void)
 	world.west.at_once = &quotes[2];
 }
 
-/* Either all memory is out after so many allocations, or one alone fails. */
-static void (*fail_after)(unsigned successes);
-
 static bool works(void)
 {
 	const struct query *query = container_of(world.catalog.queries.next, struct query, link);
@@ -94,12 +79,11 @@ static bool works(void)
 }
 
 /* Whether it was taken; what is taken works. */
-static bool compile_with(size_t room, unsigned successes)
+static bool compile_in_turn(void)
 {
 	assert_int_equal(set_up(NULL), 0);
 	assert_true(world_read(&world, yaml));
-	leave_room(&world.arena, room);
-	fail_after(successes);
+	allocations_fail_in_turn();
 	bool compiled = world_compile(&world);
 	allocations_heal();
 	assert_int_equal(compiled, world.diag.errors == 0);
@@ -109,35 +93,9 @@ static bool compile_with(size_t room, unsigned successes)
 	return compiled;
 }
 
-/* Allocations that may fail without harm, as when a cache can't keep a value. */
-#define UNNOTICED_MAX 8
-
-/* Smaller than most of what is asked of an arena; a multiple of 16, and of 64 each fourth time. */
-#define STRIDE 80
-
-/* Lets memory be out at every moment of what try() does. It says whether it found enough. */
-static void sweep(bool (*try)(size_t room, unsigned successes))
-{
-	size_t enough = 0;
-	unsigned direct = 0; /* allocations that are in no arena, and are made whatever the room */
-	fail_after = allocations_fail_after;
-	while (!try(ROOM_MAX, direct))
-		direct++;
-	while (!try(enough, direct))
-		enough += STRIDE;
-	assert_true(direct > 0 && enough > 0);
-	for (unsigned successes = 0; successes <= direct + UNNOTICED_MAX; successes++) {
-		for (size_t room = 0; room < enough; room += STRIDE) {
-			fail_after = room % 64 ? allocations_fail_once_after
-					       : allocations_fail_after;
-			(void)try(room, successes);
-		}
-	}
-}
-
 static void test_a_configuration_is_refused(void **state)
 {
-	sweep(compile_with);
+	assert_true(allocations_sweep(compile_in_turn) > 100);
 }
 
 /* Without memory an ask ends RESOURCE_EXHAUSTED, and what others answered will do. */
@@ -162,15 +120,14 @@ static bool is_refused(const char *said)
 }
 
 /* Whether it ended as if there were memory. */
-static bool run_with(size_t room, unsigned successes)
+static bool run_in_turn(void)
 {
 	assert_int_equal(set_up(NULL), 0);
 	load(yaml);
 	answer_at_once();
 	struct trial *trial = prepare("offer", "{\"sku\":\"a\",\"price\":1.5}", 1000);
-	leave_room(&trial->arena, room);
 	before_answer = allocations_heal;
-	fail_after(successes);
+	allocations_fail_in_turn();
 	run(trial);
 	allocations_heal();
 	const char *said = answer(trial);
@@ -182,7 +139,7 @@ static bool run_with(size_t room, unsigned successes)
 
 static void test_a_run_is_refused_or_right(void **state)
 {
-	sweep(run_with);
+	assert_true(allocations_sweep(run_in_turn) > 100);
 }
 
 static const char waits[] = "pipelines:\n"
@@ -223,14 +180,13 @@ static bool is_unavailable(const char *said)
 }
 
 /* Whether it ended as if there were memory. */
-static bool wait_with(size_t room, unsigned successes)
+static bool wait_in_turn(void)
 {
 	assert_int_equal(set_up(NULL), 0);
 	load(waits);
 	struct trial *trial = prepare("p", "{}", 1000);
-	leave_room(&trial->arena, room);
 	before_answer = allocations_heal;
-	fail_after(successes);
+	allocations_fail_in_turn();
 	run_and_wait(trial);
 	allocations_heal();
 	/* Where memory was out for the answer of the hedge, north's is waited for. */
@@ -245,7 +201,7 @@ static bool wait_with(size_t room, unsigned successes)
 
 static void test_what_waits_is_refused_or_right(void **state)
 {
-	sweep(wait_with);
+	assert_true(allocations_sweep(wait_in_turn) > 20);
 }
 
 int main(void)
