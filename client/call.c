@@ -13,7 +13,7 @@
 #include <zmq.h>
 
 #include "client/clock.h"
-#include "client/monitor.h"
+#include "client/connection.h"
 #include "client/pretty.h"
 #include "pipeline/base/buffer.h"
 #include "pipeline/wire/wire.h"
@@ -22,11 +22,6 @@
  * each part. */
 #define ROUND_TRIP_MS 1000
 #define TIMEOUT_MS    5000
-
-struct connection {
-	void *socket;
-	void *monitor; /* tells when it is lost */
-};
 
 /* Waits until the socket is ready for that, or the absolute time. */
 static bool wait_for(void *socket, short events, uint64_t until_ms)
@@ -192,7 +187,7 @@ static enum result listen_to(const struct settings *settings, const struct conne
 /* What was lost before is of no matter: there is another by now. */
 static bool send_request(const struct connection *connection, struct text request)
 {
-	while (monitor_next(connection->monitor))
+	while (connection_event(connection))
 		;
 	return zmq_send(connection->socket, request.data, request.size, ZMQ_DONTWAIT) >= 0;
 }
@@ -212,20 +207,11 @@ static enum result exchange(const struct settings *settings, const struct connec
 	return listen_to(settings, connection, until_ms);
 }
 
-static enum result connect_and_exchange(const struct settings *settings,
-		const struct connection *connection, struct text request)
+static bool connect_door(const struct settings *settings, const struct connection *connection)
 {
-	void *socket = connection->socket;
 	const int on = 1;
-	const int linger_ms = 0;
-	(void)zmq_setsockopt(socket, ZMQ_IMMEDIATE, &on, sizeof(on));
-	(void)zmq_setsockopt(socket, ZMQ_LINGER, &linger_ms, sizeof(linger_ms));
-	if (zmq_connect(socket, settings->endpoint) == 0)
-		return exchange(settings, connection, request);
-	(void)fprintf(stderr,
-			"sluicectl: --endpoint \"%s\": %s; write tcp://HOST:PORT or ipc://PATH\n",
-			settings->endpoint, zmq_strerror(errno));
-	return RESULT_USAGE;
+	(void)zmq_setsockopt(connection->socket, ZMQ_IMMEDIATE, &on, sizeof(on));
+	return connection_connect(connection, "--endpoint", settings->endpoint);
 }
 
 static enum result call(const struct settings *settings, void *context, struct text body)
@@ -233,19 +219,16 @@ static enum result call(const struct settings *settings, void *context, struct t
 	struct buffer request;
 	buffer_init(&request);
 	enum result result = RESULT_NO_ANSWER;
-	struct connection connection = {.socket = zmq_socket(context, ZMQ_DEALER)};
-	if (connection.socket)
-		connection.monitor =
-				monitor_open(context, connection.socket, ZMQ_EVENT_DISCONNECTED);
-	if (connection.monitor && write_request(settings, body, &request))
-		result = connect_and_exchange(settings, &connection, buffer_text(&request));
-	else
+	struct connection connection = {.socket = NULL};
+	if (!connection_open(&connection, context, ZMQ_DEALER, ZMQ_EVENT_DISCONNECTED) ||
+			!write_request(settings, body, &request))
 		(void)fprintf(stderr,
 				"sluicectl: no memory or no descriptor is left for a connection\n");
-	if (connection.monitor)
-		(void)zmq_close(connection.monitor);
-	if (connection.socket)
-		(void)zmq_close(connection.socket);
+	else if (!connect_door(settings, &connection))
+		result = RESULT_USAGE;
+	else
+		result = exchange(settings, &connection, buffer_text(&request));
+	connection_close(&connection);
 	buffer_deinit(&request);
 	return result;
 }

@@ -10,7 +10,7 @@
 #include <zmq.h>
 
 #include "client/clock.h"
-#include "client/monitor.h"
+#include "client/connection.h"
 
 /* Events printed before a signal and the time are looked at again. */
 #define BATCH 64
@@ -19,8 +19,7 @@
 
 struct watch {
 	const struct settings *settings;
-	void *socket;
-	void *monitor;
+	struct connection connection;
 	uint64_t until_ms;
 	uint64_t seen;
 	bool told; /* that nobody listens, since somebody last did */
@@ -51,14 +50,14 @@ static bool complete(const struct watch *watch)
 
 static void print_batch(struct watch *watch)
 {
-	for (int n = 0; n < BATCH && !complete(watch) && print_event(watch->socket); n++)
+	for (int n = 0; n < BATCH && !complete(watch) && print_event(watch->connection.socket); n++)
 		watch->seen++;
 }
 
 /* Says once that nobody listens, until somebody has. */
 static void tell_changes(struct watch *watch)
 {
-	for (unsigned event; (event = monitor_next(watch->monitor)) != 0;) {
+	for (unsigned event; (event = connection_event(&watch->connection)) != 0;) {
 		bool up = event == ZMQ_EVENT_HANDSHAKE_SUCCEEDED;
 		if (!up && !watch->told)
 			(void)fprintf(stderr,
@@ -73,9 +72,9 @@ static void tell_changes(struct watch *watch)
 static enum result follow(struct watch *watch, int signals)
 {
 	zmq_pollitem_t items[] = {
-			{.socket = watch->socket, .events = ZMQ_POLLIN},
+			{.socket = watch->connection.socket, .events = ZMQ_POLLIN},
 			{.fd = signals, .events = ZMQ_POLLIN},
-			{.socket = watch->monitor, .events = ZMQ_POLLIN},
+			{.socket = watch->connection.monitor, .events = ZMQ_POLLIN},
 	};
 	while (!complete(watch) && clock_ms() < watch->until_ms) {
 		if (zmq_poll(items, 3, clock_left_ms(watch->until_ms)) < 0 && errno != EINTR)
@@ -114,30 +113,14 @@ static bool subscribe(const struct settings *settings, void *socket)
 
 enum result watch_run(const struct settings *settings, void *context, int signals)
 {
-	const int linger_ms = 0;
 	uint64_t until_ms = settings->seconds ? clock_ms() + settings->seconds * 1000 : CLOCK_NEVER;
-	struct watch watch = {.settings = settings,
-			.socket = zmq_socket(context, ZMQ_SUB),
-			.until_ms = until_ms};
+	struct watch watch = {.settings = settings, .until_ms = until_ms};
 	enum result result = RESULT_USAGE;
-	if (!watch.socket ||
-			zmq_setsockopt(watch.socket, ZMQ_LINGER, &linger_ms, sizeof(linger_ms)) !=
-					0 ||
-			!subscribe(settings, watch.socket))
+	if (!connection_open(&watch.connection, context, ZMQ_SUB, CHANGES) ||
+			!subscribe(settings, watch.connection.socket))
 		(void)fprintf(stderr, "sluicectl: cannot subscribe: %s\n", zmq_strerror(errno));
-	else if ((watch.monitor = monitor_open(context, watch.socket, CHANGES)) == NULL)
-		(void)fprintf(stderr, "sluicectl: cannot watch the connection: %s\n",
-				zmq_strerror(errno));
-	else if (zmq_connect(watch.socket, settings->telemetry) != 0)
-		(void)fprintf(stderr,
-				"sluicectl: --telemetry \"%s\": %s; write tcp://HOST:PORT or "
-				"ipc://PATH\n",
-				settings->telemetry, zmq_strerror(errno));
-	else
+	else if (connection_connect(&watch.connection, "--telemetry", settings->telemetry))
 		result = follow(&watch, signals);
-	if (watch.monitor)
-		(void)zmq_close(watch.monitor);
-	if (watch.socket)
-		(void)zmq_close(watch.socket);
+	connection_close(&watch.connection);
 	return result;
 }

@@ -183,7 +183,7 @@ static void link_drivers(struct option_variant *variants)
 /* libzmq binds to addresses and to interfaces, never to the name of a host. */
 static bool on_loopback(struct text host)
 {
-	return text_begins_with(host, TEXT("127."));
+	return text_begins_with(host, TEXT("127.")) || text_equal(host, TEXT("[::1]"));
 }
 
 /* libzmq chooses the port. */

@@ -137,13 +137,25 @@ static bool listen_to_signals(struct daemon *daemon)
 	return true;
 }
 
+static const char *bind_remedy(int error)
+{
+	switch (-error) {
+	case EADDRINUSE:
+		return "; another process has it: stop that, or choose another";
+	case EADDRNOTAVAIL:
+	case ENODEV:
+		return "; this machine has no such address: say one of its own, or * for all";
+	case EACCES:
+		return "; ports below 1024 are the system's: choose another";
+	default:
+		return "";
+	}
+}
+
 static bool bind_error(struct place place, const char *endpoint, int error)
 {
 	fprintf(stderr, "%s:%u:%u: error: %s can't be bound: %s%s\n", place.file, place.line,
-			place.column, endpoint, zmq_strerror(-error),
-			error == -EADDRINUSE
-					? "; another process has it: stop that, or choose another"
-					: "");
+			place.column, endpoint, zmq_strerror(-error), bind_remedy(error));
 	return false;
 }
 

@@ -92,8 +92,7 @@ static bool set_int(void *socket, int option, int value)
 static bool set_options(void *socket)
 {
 	const int64_t message_max = MESSAGE_MAX;
-	return network_place(socket, NETWORK_ADDRESSES) == 0 &&
-	       set_int(socket, ZMQ_SNDHWM, BEHIND_MAX) && set_int(socket, ZMQ_LINGER, LINGER_MS) &&
+	return set_int(socket, ZMQ_SNDHWM, BEHIND_MAX) && set_int(socket, ZMQ_LINGER, LINGER_MS) &&
 	       set_int(socket, ZMQ_HEARTBEAT_IVL, HEARTBEAT_MS) &&
 	       set_int(socket, ZMQ_HEARTBEAT_TIMEOUT, HEARTBEAT_TIMEOUT_MS) &&
 	       set_int(socket, ZMQ_HANDSHAKE_IVL, HANDSHAKE_MS) &&
@@ -103,10 +102,10 @@ static bool set_options(void *socket)
 static int bind_socket(struct feed *feed, void *socket, const char *endpoint)
 {
 	size_t size = sizeof(feed->endpoint);
-	if (!set_options(socket) || zmq_bind(socket, endpoint) < 0 ||
-			zmq_getsockopt(socket, ZMQ_LAST_ENDPOINT, feed->endpoint, &size) < 0)
-		return -zmq_errno();
-	return 0;
+	int error = set_options(socket) ? network_bind(socket, endpoint) : -zmq_errno();
+	if (error == 0 && zmq_getsockopt(socket, ZMQ_LAST_ENDPOINT, feed->endpoint, &size) < 0)
+		error = -zmq_errno();
+	return error;
 }
 
 static int open_socket(struct feed *feed, struct loop *loop, void *zmq, const char *endpoint)

@@ -195,8 +195,7 @@ static int received_max(const struct front_options *options)
 static bool set_options(void *socket, const struct front_options *options)
 {
 	int64_t message_max = (int64_t)(2 * options->message_max + 64 * 1024);
-	return network_place(socket, NETWORK_ADDRESSES) == 0 &&
-	       set_int(socket, ZMQ_ROUTER_MANDATORY, 1) &&
+	return set_int(socket, ZMQ_ROUTER_MANDATORY, 1) &&
 	       set_int(socket, ZMQ_ROUTER_HANDOVER, 0) &&
 	       set_int(socket, ZMQ_SNDHWM, (int)(2 * options->per_client)) &&
 	       set_int(socket, ZMQ_RCVHWM, received_max(options)) &&
@@ -227,10 +226,10 @@ static int open_socket(struct front *front, void *zmq)
 	if (error < 0)
 		return error;
 	size_t size = sizeof(front->endpoint);
-	if (zmq_bind(socket, front->options.endpoint) < 0 ||
-			zmq_getsockopt(socket, ZMQ_LAST_ENDPOINT, front->endpoint, &size) < 0)
-		return -errno;
-	return 0;
+	error = network_bind(socket, front->options.endpoint);
+	if (error == 0 && zmq_getsockopt(socket, ZMQ_LAST_ENDPOINT, front->endpoint, &size) < 0)
+		error = -errno;
+	return error;
 }
 
 struct front *front_new(

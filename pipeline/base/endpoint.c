@@ -28,14 +28,25 @@ bool endpoint_split(struct text endpoint, struct text *ret_host, struct text *re
 	return true;
 }
 
+static bool is_address(int family, struct text text)
+{
+	char written[INET6_ADDRSTRLEN] = "";
+	struct in6_addr address; /* the larger of both */
+	if (text.size >= sizeof(written))
+		return false;
+	memcpy(written, text.data, text.size);
+	return inet_pton(family, written, &address) == 1;
+}
+
 bool endpoint_is_ipv4(struct text host)
 {
-	char written[INET_ADDRSTRLEN] = "";
-	struct in_addr address;
-	if (host.size >= sizeof(written))
-		return false;
-	memcpy(written, host.data, host.size);
-	return inet_pton(AF_INET, written, &address) == 1;
+	return is_address(AF_INET, host);
+}
+
+bool endpoint_is_ipv6(struct text host)
+{
+	return host.size > 2 && host.data[0] == '[' && host.data[host.size - 1] == ']' &&
+	       is_address(AF_INET6, (struct text){host.data + 1, host.size - 2});
 }
 
 bool endpoint_is_port(struct text port)

@@ -235,13 +235,6 @@ static const struct setting {
 };
 /* clang-format on */
 
-/* Where libzmq has to look it up before each connection. */
-static bool is_by_name(struct text endpoint)
-{
-	struct text host, port;
-	return endpoint_split(endpoint, &host, &port) && !endpoint_is_ipv4(host);
-}
-
 static int set_options(struct zmq_source *zs, void *socket)
 {
 	for (size_t i = 0; i < sizeof(settings) / sizeof(*settings); i++) {
@@ -249,10 +242,6 @@ static int set_options(struct zmq_source *zs, void *socket)
 		if (zmq_setsockopt(socket, set->option, &set->value, sizeof(set->value)) != 0)
 			return -errno;
 	}
-	int r = network_place(socket,
-			is_by_name(text_of(zs->endpoint)) ? NETWORK_NAMES : NETWORK_ADDRESSES);
-	if (r < 0)
-		return r;
 	int64_t max = 2 * (int64_t)zs->context->limits->bytes + MESSAGE_SPARE;
 	return zmq_setsockopt(socket, ZMQ_MAXMSGSIZE, &max, sizeof(max)) == 0 ? 0 : -errno;
 }
@@ -276,7 +265,7 @@ static int connect_source(struct zmq_source *zs)
 			ZMQ_EVENT_HANDSHAKE_SUCCEEDED | ZMQ_EVENT_DISCONNECTED, on_event, zs);
 	if (r < 0)
 		return r;
-	return zmq_connect(socket, zs->endpoint) == 0 ? 0 : -errno;
+	return network_connect(socket, zs->endpoint);
 }
 
 /* Connecting goes on in the background, so once is enough; what fails here can't be right later

@@ -15,7 +15,13 @@
 #include <time.h>
 #include <zmq.h>
 
-#define THREADS 2
+#include "pipeline/base/endpoint.h"
+
+enum thread {
+	ADDRESSES, /* for what is bound, or connects to an address: it never waits */
+	NAMES,
+	THREADS,
+};
 
 /*
  * Three to a source, with the two ends of its monitor, and in a reload there are the old sources
@@ -36,10 +42,35 @@ void *network_new(void)
 	return context;
 }
 
-int network_place(void *socket, enum network_thread thread)
+static bool prepare(void *socket, enum thread thread, bool ipv6)
 {
 	const uint64_t only = UINT64_C(1) << thread;
-	return zmq_setsockopt(socket, ZMQ_AFFINITY, &only, sizeof(only)) == 0 ? 0 : -zmq_errno();
+	const int over_ipv6 = ipv6;
+	return zmq_setsockopt(socket, ZMQ_AFFINITY, &only, sizeof(only)) == 0 &&
+	       zmq_setsockopt(socket, ZMQ_IPV6, &over_ipv6, sizeof(over_ipv6)) == 0;
+}
+
+/* Of tcp://HOST:PORT; of anything else none. */
+static struct text host_of(const char *endpoint)
+{
+	struct text host, port;
+	return endpoint_split(text_of(endpoint), &host, &port) ? host : (struct text){NULL, 0};
+}
+
+int network_bind(void *socket, const char *endpoint)
+{
+	bool ipv6 = endpoint_is_ipv6(host_of(endpoint));
+	bool bound = prepare(socket, ADDRESSES, ipv6) && zmq_bind(socket, endpoint) == 0;
+	return bound ? 0 : -zmq_errno();
+}
+
+int network_connect(void *socket, const char *endpoint)
+{
+	struct text host = host_of(endpoint);
+	bool ipv6 = endpoint_is_ipv6(host);
+	enum thread thread = !host.data || ipv6 || endpoint_is_ipv4(host) ? ADDRESSES : NAMES;
+	bool connected = prepare(socket, thread, ipv6) && zmq_connect(socket, endpoint) == 0;
+	return connected ? 0 : -zmq_errno();
 }
 
 static void terminate(void *context)

@@ -6,16 +6,13 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-enum network_thread {
-	NETWORK_ADDRESSES, /* for sockets that bind, or connect to an address: it never waits */
-	NETWORK_NAMES,	   /* for those that connect to the name of a host */
-};
-
 /* NULL and errno when it can't. */
 void *network_new(void);
 
-/* To be called before the socket binds or connects. 0 or -errno. */
-int network_place(void *socket, enum network_thread thread);
+/* zmq_bind(3) and zmq_connect(3), in the thread that it is for, and over IPv6 where that is the
+ * address. Once a socket. 0 or -errno. */
+int network_bind(void *socket, const char *endpoint);
+int network_connect(void *socket, const char *endpoint);
 
 /*
  * Ends the context, whose sockets have all been closed, and waits for it until the absolute time

@@ -262,6 +262,7 @@ def test_addresses_of_doors(stack):
         ("listen: tcp://localhost:5555\n" + rest,
          "1:9: error: expected an address, such as 127.0.0.1, not a name"),
     ])
+    equal(check(stack, "listen: tcp://[::1]:5555\n" + rest), (None, 0))
     for port in "1", "65535", "*", "0":
         equal(check(stack, f"listen: 'tcp://127.0.0.1:{port}'\n" + rest), (None, 0))
 

@@ -159,6 +159,14 @@ def test_an_address_in_use(stack):
     serves(stack, daemon)
 
 
+def test_an_address_of_another_machine(stack):
+    for endpoint, why in [("tcp://192.0.2.1:5555", "Cannot assign requested address"),
+                          ("tcp://no.such.interface:5555", "No such device")]:
+        lines = refused(folder(stack), f"listen: {endpoint}\ninsecure: true\n" + CONFIG)
+        equal(lines, [f"sluice.yaml:1:9: error: {endpoint} can't be bound: {why}; this machine has no such address: say "
+                      "one of its own, or * for all"])
+
+
 def test_without_a_feed(stack):
     directory = folder(stack)
     Catalog(stack, directory / "catalog.db")
@@ -180,6 +188,7 @@ def test_events(stack):
 tap.run([
     test_ready_and_stopping, test_sigint_stops_too, test_watchdog, test_no_manager, test_without_standard_descriptors,
     test_sigpipe, test_ready_waits_for_what_is_required, test_stopped_before_it_is_ready, test_start_timeout,
-    test_a_warning_is_said_once, test_a_required_source_that_is_not_there, test_an_address_in_use, test_without_a_feed,
+    test_a_warning_is_said_once, test_a_required_source_that_is_not_there, test_an_address_in_use,
+    test_an_address_of_another_machine, test_without_a_feed,
     test_events,
 ])

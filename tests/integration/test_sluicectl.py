@@ -5,6 +5,7 @@ import contextlib
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -46,6 +47,24 @@ def exchange(stack, answer, *arguments, stdin=None):
     router.send_multipart([client, answer])
     out, err = process.communicate(timeout=TIMEOUT_MS / 1000)
     return request, process.returncode, out, err
+
+
+def has_ipv6():
+    with contextlib.suppress(OSError), socket.socket(socket.AF_INET6) as other:
+        other.bind(("::1", 0))
+        return True
+    return False
+
+
+def test_over_ipv6(stack):
+    if not has_ipv6():
+        return
+    router = stack.enter_context(stack.enter_context(zmq.Context()).socket(zmq.ROUTER))
+    router.ipv6 = True
+    router.bind("tcp://[::1]:*")
+    process = start(stack, "--endpoint", router.last_endpoint.decode(), "ping", "--id", "p")
+    router.send_multipart([router.recv_multipart()[0], b"p OK us=1"])
+    equal(process.communicate(timeout=TIMEOUT_MS / 1000), ("p OK us=1\n", ""))
 
 
 def test_what_is_sent(stack):
@@ -246,7 +265,7 @@ def test_usage(stack):
 
 
 tap.run([
-    test_what_is_sent, test_a_body_on_stdin, test_a_body_on_stdin_without_an_end, test_a_fresh_answer,
+    test_over_ipv6, test_what_is_sent, test_a_body_on_stdin, test_a_body_on_stdin_without_an_end, test_a_fresh_answer,
     test_what_is_printed, test_parts_are_printed_as_they_come, test_parts_without_an_end, test_other_statuses,
     test_a_source_speaks_the_same_wire, test_no_answer,
     test_a_connection_that_is_cut, test_nobody_listens, test_watch_prints_each_event_at_once, test_watch_ends_with_a_signal,

@@ -55,6 +55,17 @@ static void test_ipv4(void **state)
 		assert_false(endpoint_is_ipv4(text_of(bad[i])));
 }
 
+static void test_ipv6(void **state)
+{
+	static const char *const good[] = {"[::1]", "[::]", "[fe80::1]", "[::ffff:1.2.3.4]"};
+	static const char *const bad[] = {"", "[", "[]", "::1", "[::1", "::1]", "[127.0.0.1]",
+			"[localhost]", "[::g]", "[0123:4567:89ab:cdef:0123:4567:89ab:cdef:0123:4]"};
+	for (size_t i = 0; i < sizeof(good) / sizeof(*good); i++)
+		assert_true(endpoint_is_ipv6(text_of(good[i])));
+	for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++)
+		assert_false(endpoint_is_ipv6(text_of(bad[i])));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -62,6 +73,7 @@ int main(void)
 			cmocka_unit_test(test_what_is_none),
 			cmocka_unit_test(test_ports),
 			cmocka_unit_test(test_ipv4),
+			cmocka_unit_test(test_ipv6),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "pipeline/loop/network.h"
 
+#include <errno.h>
+#include <netinet/in.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 #include <zmq.h>
@@ -15,27 +18,26 @@
 
 #define TIMEOUT_MS 60000
 
-static void *make(void *context, int type, enum network_thread thread)
+static void *make(void *context, int type)
 {
 	const int timeout = TIMEOUT_MS, none = 0;
 	void *socket = zmq_socket(context, type);
 	assert_non_null(socket);
 	assert_int_equal(zmq_setsockopt(socket, ZMQ_RCVTIMEO, &timeout, sizeof(timeout)), 0);
 	assert_int_equal(zmq_setsockopt(socket, ZMQ_LINGER, &none, sizeof(none)), 0);
-	assert_int_equal(network_place(socket, thread), 0);
 	return socket;
 }
 
-/* Two new sockets of an address speak with each other. */
-static void check_addresses(void *context)
+/* Two new sockets speak with each other. */
+static void check(void *context, const char *wildcard)
 {
 	char endpoint[64], word[8];
 	size_t size = sizeof(endpoint);
-	void *pull = make(context, ZMQ_PULL, NETWORK_ADDRESSES);
-	void *push = make(context, ZMQ_PUSH, NETWORK_ADDRESSES);
-	assert_int_equal(zmq_bind(pull, "tcp://127.0.0.1:*"), 0);
+	void *pull = make(context, ZMQ_PULL);
+	void *push = make(context, ZMQ_PUSH);
+	assert_int_equal(network_bind(pull, wildcard), 0);
 	assert_int_equal(zmq_getsockopt(pull, ZMQ_LAST_ENDPOINT, endpoint, &size), 0);
-	assert_int_equal(zmq_connect(push, endpoint), 0);
+	assert_int_equal(network_connect(push, endpoint), 0);
 	assert_int_equal(zmq_send(push, "hello", 5, 0), 5);
 	assert_int_equal(zmq_recv(pull, word, sizeof(word), 0), 5);
 	zmq_close(push);
@@ -46,16 +48,49 @@ static void test_end(void **state)
 {
 	void *context = network_new();
 	assert_non_null(context);
-	check_addresses(context);
+	check(context, "tcp://127.0.0.1:*");
 	assert_true(network_end(context, UINT64_MAX));
 	assert_true(network_end(NULL, 0));
+}
+
+/* Not every machine has it. */
+static bool has_ipv6(void)
+{
+	struct sockaddr_in6 address = {.sin6_family = AF_INET6, .sin6_addr = IN6ADDR_LOOPBACK_INIT};
+	int fd = socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	bool has = fd >= 0 && bind(fd, (struct sockaddr *)&address, sizeof(address)) == 0;
+	if (fd >= 0)
+		(void)close(fd);
+	return has;
+}
+
+static void test_ipv6(void **state)
+{
+	if (!has_ipv6())
+		skip();
+	void *context = network_new();
+	assert_non_null(context);
+	check(context, "tcp://[::1]:*");
+	assert_true(network_end(context, UINT64_MAX));
+}
+
+static void test_errors(void **state)
+{
+	void *context = network_new();
+	assert_non_null(context);
+	void *socket = make(context, ZMQ_PULL);
+	assert_int_equal(network_bind(socket, "tcp://192.0.2.1:1"), -EADDRNOTAVAIL);
+	assert_int_equal(network_bind(socket, "tcp://no.such.interface:1"), -ENODEV);
+	assert_int_equal(network_connect(socket, "tcp://a"), -EINVAL);
+	zmq_close(socket);
+	assert_true(network_end(context, UINT64_MAX));
 }
 
 static void end_without(unsigned failing)
 {
 	void *context = network_new();
 	assert_non_null(context);
-	check_addresses(context);
+	check(context, "tcp://127.0.0.1:*");
 	allocations_fail_once_after(failing);
 	assert_true(network_end(context, UINT64_MAX));
 	assert_int_equal(allocations_failed(), 1);
@@ -84,10 +119,10 @@ static void test_a_name_keeps_nobody_waiting(void **state)
 {
 	void *context = network_new();
 	assert_non_null(context);
-	void *named = make(context, ZMQ_PUSH, NETWORK_NAMES);
-	assert_int_equal(zmq_connect(named, "tcp://" HELD_NAME ":1"), 0);
+	void *named = make(context, ZMQ_PUSH);
+	assert_int_equal(network_connect(named, "tcp://" HELD_NAME ":1"), 0);
 	held_name_wait();
-	check_addresses(context);
+	check(context, "tcp://127.0.0.1:*");
 	zmq_close(named);
 	assert_false(network_end(context, loop_now()));
 }
@@ -96,6 +131,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 			cmocka_unit_test(test_end),
+			cmocka_unit_test(test_ipv6),
+			cmocka_unit_test(test_errors),
 			cmocka_unit_test(test_end_without_memory),
 			cmocka_unit_test(test_end_without_a_thread),
 			cmocka_unit_test(test_as_many_sockets_as_sources_need),
