@@ -61,13 +61,13 @@ struct outcome asking_value(const struct ask *ask, struct text body)
 			"its answer is not JSON: %s at byte %zu", error.message, error.at);
 }
 
-/* At most ERROR_MAX bytes of t, and no part of a character. */
+/* At most ERROR_MAX bytes of t, which is UTF-8, and no part of a character. */
 static struct text shortened(struct text t)
 {
 	if (t.size <= ERROR_MAX)
 		return t;
 	t.size = ERROR_MAX;
-	while (t.size > 0 && (t.data[t.size] & 0xc0) == 0x80)
+	while ((t.data[t.size] & 0xc0) == 0x80)
 		t.size--;
 	return t;
 }
@@ -77,8 +77,7 @@ struct text asking_error(const struct ask *ask, struct text body)
 	const struct json_limits *limits = ask->source->limits;
 	struct json json;
 	struct json_error error;
-	if (body.size == 0 || body.size > limits->bytes ||
-			!json_parse(&json, ask->arena, body, limits, &error))
+	if (body.size == 0 || !json_parse(&json, ask->arena, body, limits, &error))
 		return ABSENT;
 	uint32_t at = json_member(&json, 0, TEXT("error"));
 	if (at == JSON_NONE || json_kind(&json, at) != JSON_STRING)

@@ -111,7 +111,7 @@ static struct outcome refused_by_server(struct http_call *call, long code, struc
 	const struct ask *ask = call->ask;
 	struct http_meaning meaning = http_meaning(code);
 	struct text message = asking_error(ask, body);
-	if (code >= 300 && code <= 399)
+	if (code <= 399) /* below 200 is none, says libcurl, or not the last */
 		message = arena_format(
 				ask->arena, "it redirects (%ld), which is not followed", code);
 	else if (!message.data)
