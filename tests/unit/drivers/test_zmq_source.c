@@ -68,6 +68,16 @@ static void test_endpoints(void **state)
 	}
 }
 
+static void test_an_endpoint_with_a_null(void **state)
+{
+	struct fixture *f = *state;
+	struct diag diag;
+	diag_init(&diag, &f->arena);
+	const struct option_map *options = fixture_options(f, TEXT("ipc:///run/north\0"));
+	assert_null(zmq_driver.create(&f->context, "south", options, &diag));
+	assert_int_equal(diag.errors, 1);
+}
+
 static void test_created(void **state)
 {
 	struct fixture *f = *state;
@@ -262,9 +272,14 @@ static void test_bad_bodies(void **state)
 		assert_failed(ask, STATUS_INTERNAL, bodies[i].message);
 		assert_int_equal(f->source->stats.failed, i + 1);
 	}
+	/* What too large an error says is not read. */
+	struct ask *ask = fixture_asked(f, NULL);
+	fixture_say(f, "%" PRIu64 " NOT_FOUND us=3\n{\"error\":\"none\"}%s", f->number, large);
+	fixture_run_until_ended(f, 1);
+	assert_failed(ask, STATUS_NOT_FOUND, "NOT_FOUND");
 	/* The largest body that is allowed. */
 	large[BODY_MAX] = '\0';
-	struct ask *ask = fixture_asked(f, NULL);
+	ask = fixture_asked(f, NULL);
 	fixture_say(f, "%" PRIu64 " OK us=3\n%s", f->number, large);
 	fixture_run_until_ended(f, 1);
 	assert_int_equal(ask->frame.outcome.status, STATUS_OK);
@@ -467,11 +482,24 @@ static void test_is_asked_again(void **state)
 	fixture_say(f, "%" PRIu64 " OK us=3", number);
 	fixture_say(f, "%" PRIu64 " OK us=3", number);
 	fixture_run_until_event(f, "source_ready north");
+	f->resource->required = true;
+	zmq_driver.open(f->resource, &diag);
 	struct ask *ask = fixture_asked(f, "1"); /* and no third ping before it */
 	fixture_say(f, "%" PRIu64 " OK us=3\n1", f->number);
 	fixture_run_until_ended(f, 1);
 	assert_text(ask->frame.outcome.value.text, "1");
 	assert_int_equal(f->source->stats.late, 0);
+}
+
+/* What is late is no answer to a `$ping` that is due. */
+static void test_another_answer_than_to_a_ping(void **state)
+{
+	struct fixture *f = *state;
+	fixture_rise(f);
+	fixture_say(f, "%" PRIu64 " OK us=3", f->number + 1000);
+	fixture_say(f, "%" PRIu64 " OK us=3", f->number);
+	fixture_run_until_event(f, "source_ready north");
+	assert_int_equal(f->source->stats.late, 1);
 }
 
 /* A source that comes back hears nothing of what was asked before, and needs no second `$ping`. */
@@ -513,6 +541,24 @@ static void test_no_memory(void **state)
 	assert_int_equal(empty.bytes, 0);
 }
 
+/* Larger than what libzmq holds by itself. */
+static void test_no_memory_to_ask(void **state)
+{
+	struct fixture *f = *state;
+	fixture_rise_ready(f);
+	char body[301];
+	memset(body, '1', sizeof(body) - 1);
+	body[sizeof(body) - 1] = '\0';
+	struct ask *ask = fixture_ask(f, &f->scope, body);
+	allocations_fail_after(0);
+	enum progress progress = fixture_start(f, ask);
+	allocations_heal();
+	assert_int_equal(progress, DONE);
+	assert_int_equal(ask->frame.outcome.status, STATUS_RESOURCE_EXHAUSTED);
+	assert_int_equal(f->source->stats.asked, 0);
+	assert_int_equal(f->account.used, 0);
+}
+
 static void test_create_without_memory(void **state)
 {
 	struct fixture *f = *state;
@@ -552,6 +598,32 @@ static void test_full_queue(void **state)
 	assert_true(f->source->stats.pending >= 50000);
 	assert_int_equal(f->source->stats.pending, f->source->stats.asked);
 	loop_leave(&f->loop);
+}
+
+/* A `$ping` for which there is no room is sent the next time. */
+static void test_full_queue_and_a_ping(void **state)
+{
+	struct fixture *f = *state;
+	struct diag diag;
+	struct scope scope;
+	fixture_rise(f);
+	diag_init(&diag, &f->arena);
+	f->resource->required = true;
+	scope_init(&scope, &f->scope, &f->parent, SCOPE_FOREVER, DEADLINE);
+	loop_enter(&f->loop);
+	struct ask *ask;
+	do {
+		ask = fixture_ask(f, &scope, NULL);
+	} while (frame_start(&ask->frame) == PENDING);
+	zmq_driver.open(f->resource, &diag);
+	assert_int_equal(diag.errors, 0);
+	scope_cancel(&scope, LOST);
+	scope_close(&scope);
+	loop_leave(&f->loop);
+	fixture_fall(f);
+	fixture_run_until_event(f, "source_down north");
+	fixture_rise_ready(f);
+	assert_true(f->resource->ready);
 }
 
 #define LARGE	 ((size_t)64 << 10)
@@ -674,6 +746,7 @@ int main(void)
 #define SOURCE_TEST(name) cmocka_unit_test_setup_teardown(name, fixture_set_up, fixture_tear_down)
 	const struct CMUnitTest tests[] = {
 			SOURCE_TEST(test_endpoints),
+			SOURCE_TEST(test_an_endpoint_with_a_null),
 			SOURCE_TEST(test_created),
 			SOURCE_TEST(test_open_fails),
 			SOURCE_TEST(test_not_connected),
@@ -691,10 +764,13 @@ int main(void)
 			SOURCE_TEST(test_deadline),
 			SOURCE_TEST(test_dies),
 			SOURCE_TEST(test_is_asked_again),
+			SOURCE_TEST(test_another_answer_than_to_a_ping),
 			SOURCE_TEST(test_comes_back),
 			SOURCE_TEST(test_no_memory),
+			SOURCE_TEST(test_no_memory_to_ask),
 			SOURCE_TEST(test_create_without_memory),
 			SOURCE_TEST(test_full_queue),
+			SOURCE_TEST(test_full_queue_and_a_ping),
 			SOURCE_TEST(test_bytes_on_their_way),
 			SOURCE_TEST(test_one_over_the_bound),
 			SOURCE_TEST(test_large_answers_at_once),
