@@ -5,7 +5,6 @@
  */
 #include "tests/unit/allocations.h"
 
-#include <setjmp.h>
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -13,8 +12,6 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
-
-#include <cmocka.h>
 
 /* NOLINTBEGIN(readability-identifier-naming): these are the names that the linker knows. */
 void *__real_malloc(size_t size);
@@ -75,30 +72,6 @@ unsigned allocations_failed(void)
 void allocations_heal(void)
 {
 	atomic_store(&failing, false);
-}
-
-/* The turn of a sweep. */
-static unsigned turn;
-static bool alone;
-
-void allocations_fail_in_turn(void)
-{
-	begin(turn, alone);
-}
-
-unsigned allocations_sweep(bool (*attempt)(void))
-{
-	for (int way = 0; way < 2; way++) {
-		bool good;
-		turn = 0;
-		alone = way == 1;
-		do {
-			good = attempt();
-			turn++;
-		} while (allocations_failed() > 0);
-		assert_true(good);
-	}
-	return turn - 1;
 }
 
 bool allocations_fail(void)

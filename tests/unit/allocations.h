@@ -20,12 +20,5 @@ unsigned allocations_failed(void);
 /* Counts one more. Whether it fails. */
 bool allocations_fail(void);
 
-/* Calls attempt() again and again, until nothing fails in it any more: each allocation in turn
- * does, from where it calls allocations_fail_in_turn(), together with all that follow, and then
- * alone. It says whether all went well, and must at the end. How many were asked for in one
- * attempt. */
-unsigned allocations_sweep(bool (*attempt)(void));
-void allocations_fail_in_turn(void);
-
 /* They succeed again. */
 void allocations_heal(void);

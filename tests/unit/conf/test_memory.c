@@ -9,6 +9,7 @@
 
 #include "tests/unit/allocations.h"
 #include "tests/unit/conf/tables.h"
+#include "tests/unit/sweep.h"
 
 static const char text[] = "listen: a\n"
 			   "limits: {depth: 3}\n"
@@ -29,7 +30,7 @@ static char right[4096];
 /* Whether it was read; what is read is read right. */
 static bool read_in_turn(void)
 {
-	allocations_fail_in_turn();
+	sweep_fail();
 	reading_read(reading, TEXT(text));
 	allocations_heal();
 	bool good = reading->map != NULL;
@@ -46,7 +47,7 @@ static void refused_or_read(void **state)
 	reading_read(reading, TEXT(text));
 	(void)strncpy(right, reading_tree(reading), sizeof(right) - 1);
 	arena_deinit(&reading->arena);
-	assert_true(allocations_sweep(read_in_turn) > 100);
+	assert_true(sweep_allocations(read_in_turn) > 100);
 }
 
 int main(void)

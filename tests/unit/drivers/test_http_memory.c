@@ -13,6 +13,7 @@
 #include "pipeline/base/diag.h"
 #include "tests/unit/allocations.h"
 #include "tests/unit/drivers/http_fixture.h"
+#include "tests/unit/sweep.h"
 
 #define METHOD_POST 1
 #define TEXTS_MAX   5
@@ -34,7 +35,7 @@ static bool ask_in_turn(void)
 	source->ops->ask_init(ask, source, &arena, &f->parent, &f->scope);
 	ask->texts = texts;
 	ask->trace = TEXT("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01");
-	allocations_fail_in_turn();
+	sweep_fail();
 	loop_enter(&f->loop);
 	enum progress progress = frame_start(&ask->frame);
 	loop_leave(&f->loop);
@@ -68,7 +69,7 @@ static void sweep(struct resource *resource)
 	/* Once it was answered there is a handle, and all that is asked for each time is the same.
 	 */
 	for (int i = 0; i < 2; i++)
-		assert_true(allocations_sweep(ask_in_turn) > 5);
+		assert_true(sweep_allocations(ask_in_turn) > 5);
 	f->ended = 0;
 }
 

@@ -7,6 +7,7 @@
 #include "pipeline/async/stream_queue.h"
 #include "tests/unit/allocations.h"
 #include "tests/unit/stages/trial.h"
+#include "tests/unit/sweep.h"
 
 static struct stream_queue queue;
 static void *places[PARTS_MAX];
@@ -272,7 +273,7 @@ static bool works_in_turn(void)
 	world.south.at_once = &none;
 	struct trial *trial = prepare_parts("{\"e\":[\"a\",\"b\"]}");
 	before_answer = allocations_heal;
-	allocations_fail_in_turn();
+	sweep_fail();
 	run(trial);
 	bool right = true, refused = false;
 	for (int i = 0; i < 4; i++) {
@@ -292,7 +293,7 @@ static bool works_in_turn(void)
 
 static void test_memory_is_out(void **state)
 {
-	assert_true(allocations_sweep(works_in_turn) > 30);
+	assert_true(sweep_allocations(works_in_turn) > 30);
 }
 
 int main(void)

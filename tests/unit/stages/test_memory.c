@@ -10,6 +10,7 @@
 #include "pipeline/async/async.h"
 #include "tests/unit/allocations.h"
 #include "tests/unit/stages/trial.h"
+#include "tests/unit/sweep.h"
 
 #define PLAIN "lookup: {in: ledger, query: 'SELECT :sku, :price'}"
 
@@ -83,7 +84,7 @@ static bool compile_in_turn(void)
 {
 	assert_int_equal(set_up(NULL), 0);
 	assert_true(world_read(&world, yaml));
-	allocations_fail_in_turn();
+	sweep_fail();
 	bool compiled = world_compile(&world);
 	allocations_heal();
 	assert_int_equal(compiled, world.diag.errors == 0);
@@ -95,7 +96,7 @@ static bool compile_in_turn(void)
 
 static void test_a_configuration_is_refused(void **state)
 {
-	assert_true(allocations_sweep(compile_in_turn) > 100);
+	assert_true(sweep_allocations(compile_in_turn) > 100);
 }
 
 /* Without memory an ask ends RESOURCE_EXHAUSTED, and what others answered will do. */
@@ -127,7 +128,7 @@ static bool run_in_turn(void)
 	answer_at_once();
 	struct trial *trial = prepare("offer", "{\"sku\":\"a\",\"price\":1.5}", 1000);
 	before_answer = allocations_heal;
-	allocations_fail_in_turn();
+	sweep_fail();
 	run(trial);
 	allocations_heal();
 	const char *said = answer(trial);
@@ -139,7 +140,7 @@ static bool run_in_turn(void)
 
 static void test_a_run_is_refused_or_right(void **state)
 {
-	assert_true(allocations_sweep(run_in_turn) > 100);
+	assert_true(sweep_allocations(run_in_turn) > 100);
 }
 
 static const char waits[] = "pipelines:\n"
@@ -186,7 +187,7 @@ static bool wait_in_turn(void)
 	load(waits);
 	struct trial *trial = prepare("p", "{}", 1000);
 	before_answer = allocations_heal;
-	allocations_fail_in_turn();
+	sweep_fail();
 	run_and_wait(trial);
 	allocations_heal();
 	/* Where memory was out for the answer of the hedge, north's is waited for. */
@@ -201,7 +202,7 @@ static bool wait_in_turn(void)
 
 static void test_what_waits_is_refused_or_right(void **state)
 {
-	assert_true(allocations_sweep(wait_in_turn) > 20);
+	assert_true(sweep_allocations(wait_in_turn) > 20);
 }
 
 int main(void)

@@ -8,6 +8,7 @@
 #include "pipeline/async/async.h"
 #include "tests/unit/allocations.h"
 #include "tests/unit/stages/trial.h"
+#include "tests/unit/sweep.h"
 
 #define LEDGER "lookup: {in: ledger, query: SELECT 1}"
 
@@ -66,7 +67,7 @@ static void begin(void)
 /* Whether it ended as if there were memory. */
 static bool run_in_turn(struct trial *trial, const char *right)
 {
-	allocations_fail_in_turn();
+	sweep_fail();
 	run(trial);
 	(void)world_turn(&world);
 	allocations_heal();
@@ -84,7 +85,7 @@ static bool compile_in_turn(void)
 {
 	assert_int_equal(set_up(NULL), 0);
 	assert_true(world_read(&world, yaml));
-	allocations_fail_in_turn();
+	sweep_fail();
 	bool compiled = world_compile(&world);
 	allocations_heal();
 	assert_int_equal(compiled, world.diag.errors == 0);
@@ -97,7 +98,7 @@ static bool compile_in_turn(void)
 
 static void test_a_configuration_is_refused(void **state)
 {
-	assert_true(allocations_sweep(compile_in_turn) > 100);
+	assert_true(sweep_allocations(compile_in_turn) > 100);
 }
 
 static bool miss_in_turn(void)
@@ -108,7 +109,7 @@ static bool miss_in_turn(void)
 
 static void test_what_is_not_there(void **state)
 {
-	assert_true(allocations_sweep(miss_in_turn) > 30);
+	assert_true(sweep_allocations(miss_in_turn) > 30);
 }
 
 /* Nobody else finds its flight. */
@@ -122,7 +123,7 @@ static bool fresh_in_turn(void)
 
 static void test_what_is_to_be_fresh(void **state)
 {
-	assert_true(allocations_sweep(fresh_in_turn) > 30);
+	assert_true(sweep_allocations(fresh_in_turn) > 30);
 }
 
 /* Where there is no memory to refresh it, it is given all the same. */
@@ -137,7 +138,7 @@ static bool stale_in_turn(void)
 
 static void test_what_is_stale(void **state)
 {
-	assert_true(allocations_sweep(stale_in_turn) > 30);
+	assert_true(sweep_allocations(stale_in_turn) > 30);
 }
 
 int main(void)
