@@ -206,7 +206,7 @@ static void open_one(struct resource *resource, const struct config *config, str
 	if (!resource->driver->open || resource->failed || (resource->ready && !resource->behind))
 		return;
 	resource->driver->open(resource, diag);
-	resource->failed = !resource->ready && diag->errors > errors;
+	resource->failed = !resource->ready && !resource->trouble && diag->errors > errors;
 }
 
 void resources_open(struct build *build, struct diag *diag)

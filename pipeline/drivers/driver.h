@@ -44,8 +44,8 @@ struct resource {
 			been prepared: to be opened again */
 	bool failed; /* it cannot be opened as things are, and so is not opened again: it may yet
 			become ready by itself */
-	const char *trouble; /* why it is not ready, or is behind, where that is known; else NULL.
-				Static, and of no meaning while it is there */
+	const char *trouble; /* why it is not ready, or is behind, where that is known and may
+				pass; else NULL. Static, and of no meaning while it is there */
 	struct cache *cache;
 	struct database *database;
 	struct source *source;
@@ -63,8 +63,9 @@ struct driver {
 	 * Connects. What can't be right later either (SQL that does not prepare, a file that is
 	 * none) goes to diag. What may pass by itself (a file that another process has locked, a
 	 * source that isn't up yet) doesn't: the resource is not `ready` then, and either becomes
-	 * so by itself or may be opened again, until start_timeout and after it. Opening what is
-	 * ready prepares what it is `behind` with, and does nothing else. May be NULL.
+	 * so by itself or may be opened again, until start_timeout and after it. So may one that
+	 * memory was out for, which goes to diag, the first time, and is its `trouble`. Opening
+	 * what is ready prepares what it is `behind` with, and does nothing else. May be NULL.
 	 */
 	void (*open)(struct resource *resource, struct diag *diag);
 	/* Whether the next configuration may hold it too, where it says the same of it. NULL: yes.

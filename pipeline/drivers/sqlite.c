@@ -165,18 +165,15 @@ static enum sqlite_open open_connections(struct sqlite *sqlite, struct diag *dia
 {
 	uint32_t count = sqlite->database.connections;
 	sqlite->connections = calloc(count, sizeof(*sqlite->connections));
-	if (sqlite->connections == NULL || !sqlite_watch(sqlite)) {
-		diag_error(diag, sqlite->resource.place, "database \"%s\": out of memory",
-				sqlite->resource.name);
-		return OPEN_FAILED;
-	}
+	if (sqlite->connections == NULL || !sqlite_watch(sqlite))
+		return OPEN_SHORT;
 	enum sqlite_open result = OPEN_DONE;
 	for (uint32_t i = 0; i < count && result == OPEN_DONE; i++)
 		result = sqlite_connection_open(&sqlite->connections[i], sqlite, QUERIES_ALL, diag);
 	return result;
 }
 
-static bool start_workers(struct sqlite *sqlite, struct diag *diag)
+static bool start_workers(struct sqlite *sqlite)
 {
 	static const struct workers_ops ops = {
 			.run = sqlite_connection_run, .done = sqlite_job_done};
@@ -187,10 +184,6 @@ static bool start_workers(struct sqlite *sqlite, struct diag *diag)
 		states[i] = &sqlite->connections[i];
 	sqlite->workers = workers_new(
 			sqlite->context->loop, "sqlite", &ops, sqlite, states, count, &error);
-	if (sqlite->workers == NULL)
-		diag_error(diag, sqlite->resource.place,
-				"database \"%s\": threads cannot be started: %s",
-				sqlite->resource.name, strerror(-error));
 	return sqlite->workers != NULL;
 }
 
@@ -204,6 +197,16 @@ static void tell_locked(struct sqlite *sqlite)
 	sqlite->resource.trouble = locked;
 }
 
+/* It ends a load. Of what serves it is said once, and tried again. */
+static void tell_short(struct sqlite *sqlite, struct diag *diag)
+{
+	static const char out[] = "out of memory, threads or descriptors";
+	if (sqlite->resource.ready || sqlite->resource.trouble != out)
+		diag_error(diag, sqlite->resource.place, "database \"%s\": %s",
+				sqlite->resource.name, out);
+	sqlite->resource.trouble = out;
+}
+
 static void note_proven(struct sqlite *sqlite)
 {
 	for (struct link *at = sqlite->queries.next; at != &sqlite->queries; at = at->next)
@@ -215,8 +218,8 @@ static void note_proven(struct sqlite *sqlite)
 enum sqlite_open sqlite_open_all(struct sqlite *sqlite, struct diag *diag)
 {
 	enum sqlite_open opened = open_connections(sqlite, diag);
-	if (opened == OPEN_DONE && !start_workers(sqlite, diag))
-		opened = OPEN_FAILED;
+	if (opened == OPEN_DONE && !start_workers(sqlite))
+		opened = OPEN_SHORT;
 	sqlite->resource.ready = opened == OPEN_DONE;
 	if (opened == OPEN_DONE)
 		note_proven(sqlite);
@@ -261,6 +264,10 @@ static void open_database(struct resource *resource, struct diag *diag)
 			resource->ready ? prove_new(sqlite, diag) : sqlite_open_all(sqlite, diag);
 	if (opened == OPEN_LOCKED)
 		tell_locked(sqlite);
+	else if (opened == OPEN_SHORT)
+		tell_short(sqlite, diag);
+	else if (opened == OPEN_FAILED)
+		resource->trouble = NULL;
 }
 
 /*

@@ -123,8 +123,8 @@ struct sqlite_connection {
 };
 
 /* OPEN_LOCKED: another holds it now, and later it may go well. OPEN_LATER: the same, for another
- * reason. OPEN_FAILED: diag says why. */
-enum sqlite_open { OPEN_DONE, OPEN_LOCKED, OPEN_LATER, OPEN_FAILED };
+ * reason. OPEN_SHORT: the same, for memory or the like is out. OPEN_FAILED: diag says why. */
+enum sqlite_open { OPEN_DONE, OPEN_LOCKED, OPEN_LATER, OPEN_SHORT, OPEN_FAILED };
 
 /* The queries of those that count: all, or what was named since the database was opened. */
 enum sqlite_queries { QUERIES_ALL, QUERIES_NEW };

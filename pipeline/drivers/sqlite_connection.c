@@ -138,6 +138,12 @@ static const char *database_failure(int code, enum status *ret_status)
 	}
 }
 
+/* Whether what has failed so would not, were there more of what others have taken. */
+static bool is_short(int primary, int error)
+{
+	return primary == SQLITE_NOMEM || error == ENOMEM || error == EMFILE || error == ENFILE;
+}
+
 static enum sqlite_open failed(struct sqlite_connection *connection, int code, struct diag *diag)
 {
 	struct resource *resource = &connection->sqlite->resource;
@@ -147,6 +153,8 @@ static enum sqlite_open failed(struct sqlite_connection *connection, int code, s
 	int error = primary == SQLITE_CANTOPEN || primary == SQLITE_IOERR
 				    ? sqlite3_system_errno(connection->db)
 				    : 0;
+	if (is_short(primary, error))
+		return OPEN_SHORT;
 	diag_error(diag, resource->place, "database \"%s\" cannot be opened: %s: %s",
 			resource->name, connection->sqlite->path,
 			error ? strerror(error) : sqlite3_errstr(code));
@@ -246,14 +254,15 @@ enum sqlite_open sqlite_connection_open(struct sqlite_connection *connection, st
 	if (code != SQLITE_OK)
 		return failed(connection, code, diag);
 	enum sqlite_open result = OPEN_DONE;
-	for (struct link *at = sqlite->queries.next;
-			at != &sqlite->queries && result != OPEN_LOCKED; at = at->next) {
+	for (struct link *at = sqlite->queries.next; at != &sqlite->queries; at = at->next) {
 		struct query *query = container_of(at, struct query, link);
 		if (which == QUERIES_NEW && query->proven)
 			continue;
 		enum sqlite_open one = prepare_query(connection, query, diag);
-		if (one != OPEN_DONE)
-			result = one;
+		if (one == OPEN_LOCKED || one == OPEN_SHORT)
+			return one;
+		if (one == OPEN_FAILED)
+			result = one; /* and what is wrong with the others is said, too */
 	}
 	return result;
 }

@@ -12,7 +12,7 @@ import zmq
 
 from catalog import Catalog
 from quotes import Quotes
-from sluice import Client, DOORS, Sluiced, folder, run
+from sluice import Client, DOORS, Feed, Sluiced, folder, run
 import tap
 from tap import equal
 
@@ -318,8 +318,28 @@ def test_a_drain(stack):
     equal([one for one in found if not {*one} <= {"OK", "RESOURCE_EXHAUSTED"}], [])
 
 
+def test_a_database_is_tried_again_when_there_is_memory(stack):
+    """It is said once. While it is locked it is tried again and again, and nothing else asks for memory."""
+    directory = folder(stack)
+    catalog = Catalog(stack, directory / "catalog.db")
+    catalog.lock()
+    text = COMES_LATER + 'telemetry: {publish: "tcp://127.0.0.1:*", every: 10ms}\n'
+    daemon = start(stack, directory, text, allocations_of_start(directory, text) + 5)
+    assert daemon.comes_up()
+    said = r'msg="a resource cannot be opened" error="sluice.yaml:3:31: database \"catalog\": out of memory, threads'
+    daemon.log.wait_for(said)
+    daemon.wait_doors()
+    feed = Feed(stack, daemon, "stats")
+    catalog.unlock()
+    feed.stats(lambda stats: stats["databases"]["catalog"]["ready"])
+    equal(Client(stack, daemon).call("product", {"sku": "s1"}).body, {"name": "product 1"})
+    end(daemon)
+    equal(len([line for line in daemon.log.lines if said in line]), 1)
+
+
 tap.run([
     test_one_allocation_fails, test_memory_is_out_from_then_on, test_a_check, test_a_reload,
     test_a_start_that_can_not_try_again, test_a_reload_that_can_not_try_again,
     test_a_database_that_can_not_be_tried_again, test_a_drain,
+    test_a_database_is_tried_again_when_there_is_memory,
 ])

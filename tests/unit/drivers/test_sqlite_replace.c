@@ -205,6 +205,32 @@ static void test_one_that_is_locked_is_taken_when_it_is_free(void **state)
 	assert_int_equal(sqlite3_close(locker), SQLITE_OK);
 }
 
+/* However it ends. */
+static void run_once(struct sqlite_fixture *f, struct query *query)
+{
+	struct job *job = sqlite_fixture_start(f, &f->root, query, NULL);
+	sqlite_fixture_wait(f, job);
+	if (job->frame.outcome.status == STATUS_OK)
+		blob_unref(job->result);
+}
+
+static void test_one_that_there_is_no_memory_for_is_taken_when_there_is(void **state)
+{
+	struct sqlite_fixture *f = *state;
+	struct query *query = sqlite_fixture_sql(f, PRICE);
+	sqlite_fixture_open(f);
+	const char *path = make_beside(f, NEW_FILE "INSERT INTO product VALUES ('a-1', 5)");
+	(void)sqlite3_hard_heap_limit64(sqlite3_memory_used() + 1000);
+	assert_int_equal(rename(path, f->path), 0);
+	/* The end comes later than what was told of the directory before. */
+	for (int k = 0; k < 4; k++)
+		run_once(f, query);
+	(void)sqlite3_hard_heap_limit64(0);
+	assert_int_equal(f->database->replaced, 0);
+	wait_for(f, "a replaced database is used");
+	sqlite_fixture_expect_row(f, query, NULL, "{\"price\":5.0}");
+}
+
 /* What only another file can answer, and one that can't do for what is asked already. */
 static void test_one_that_comes_while_a_query_is_added(void **state)
 {
@@ -325,6 +351,7 @@ int main(void)
 			sqlite_test(test_another_with_the_same_inode_is_told_of),
 			sqlite_test(test_one_that_is_locked_after_it_was_taken),
 			sqlite_test(test_one_that_is_locked_is_taken_when_it_is_free),
+			sqlite_test(test_one_that_there_is_no_memory_for_is_taken_when_there_is),
 			sqlite_test(test_one_that_comes_while_a_query_is_added),
 			sqlite_test(test_each_one_that_is_refused_is_told_of_once),
 			sqlite_test(test_others_in_place_of_one_that_was_never_open),
