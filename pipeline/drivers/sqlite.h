@@ -2,10 +2,10 @@
 #pragma once
 /*
  * For the files sqlite*.c only. sqlite.c is the driver, on the loop, and sqlite_job.c a query that
- * is run, as the loop sees it; sqlite_connection.c is what a worker does with its connection;
- * sqlite_statement.c is one prepared query of one connection, and sqlite_row.c writes its rows as
- * JSON; sqlite_growing.c accounts for them meanwhile. sqlite_replace.c notices that the file was
- * replaced.
+ * is run, as the loop sees it; sqlite_run.c is how a worker runs it, and sqlite_handlers.c what
+ * SQLite calls meanwhile. sqlite_connection.c opens what it is run on; sqlite_statement.c is one
+ * prepared query of one connection, and sqlite_row.c writes its rows as JSON; sqlite_growing.c
+ * accounts for them meanwhile. sqlite_replace.c notices that the file was replaced.
  *
  * A connection and its statements belong to the loop until the workers are started, then to their
  * worker, and to the loop again when the workers have ended. What is named when they run already is
@@ -144,16 +144,35 @@ enum sqlite_open sqlite_open_all(struct sqlite *sqlite, struct diag *diag);
 /* Safe twice, and on a zeroed one. */
 void sqlite_connection_close(struct sqlite_connection *connection);
 
-/* The workers' run(): state is a connection, work a sqlite_job's. */
+/* The query's statement, prepared if need be in place of one whose query is no more. A result code;
+ * *ret_error as of sqlite_statement_init(). */
+int sqlite_connection_prepare(
+		struct sqlite_connection *connection, const struct query *query, char **ret_error);
+
+/* Opens the file that the loop has taken since this one was opened. Where it can't be opened just
+ * now, or yet another stands at its path, the old one stays until the next job. */
+void sqlite_connection_follow(struct sqlite_connection *connection);
+
+/* The message of a result code that is the database's failure and not the query's; NULL for all
+ * others. */
+const char *sqlite_database_failure(int code, enum status *ret_status);
+
+/* sqlite_handlers.c: when a connection is opened; a result code. */
+int sqlite_handlers_set(struct sqlite_connection *connection);
+
+/* The job's statement has ended, if it had begun. */
+void sqlite_handlers_end(struct sqlite_connection *connection, struct query *query);
+
+/* Tells a job that runs that it is not wanted any more. On the loop. */
+void sqlite_job_interrupt(struct sqlite *sqlite, struct sqlite_job *job);
+
+/* sqlite_run.c: the workers' run(): state is a connection, work a sqlite_job's. */
 void sqlite_connection_run(void *state, struct work *work);
 
 /* sqlite_job.c: the database's job_init(), and the workers' done(): user is the sqlite. */
 void sqlite_job_init(struct job *job, struct query *query, struct arena *arena,
 		struct frame *parent, struct scope *scope);
 void sqlite_job_done(void *user, struct work *work);
-
-/* Tells a job that runs that it is not wanted any more. On the loop. */
-void sqlite_job_interrupt(struct sqlite *sqlite, struct sqlite_job *job);
 
 /*
  * Prepares spec's SQL. SQLITE_OK, or a result code and in *ret_error what is wrong, to be freed

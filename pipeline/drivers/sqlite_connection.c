@@ -1,120 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * One connection, opened by the loop and then used by one worker.
- *
- * While a job runs its `cancelled` is the only thing that ends it early: the progress handler looks
- * at it while SQLite computes, the busy handler while another process holds the lock (the progress
- * handler isn't called then). sqlite3_interrupt() would be lost where it comes between two
- * statements, and sqlite3_busy_timeout() would sleep through a cancel.
+ * One connection: opened by the loop, with its queries prepared on it, and opened anew by its
+ * worker when the loop has taken another file. Who opens it does not wait for another's lock.
  */
 #include "pipeline/drivers/sqlite.h"
 
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 
-#include "pipeline/base/blob.h"
-
-/* Some tens of microseconds of SQLite's virtual machine. */
-#define OPERATIONS_PER_LOOK 1000
-
-/* Who lets go of a lock tells nobody, so it is tried again: soon at first, then every 10 ms. */
-#define LOCK_WAIT_MAX_MS 10
-
-/* Even where less may be returned, a query may compute with values of that size: a column may hold
- * much of which little is wanted, and SQL's printf() gives NULL, which nobody would take for an
- * error, where its text would be larger. */
-#define VALUES_MAX_LEAST (UINT32_C(16) << 20)
-
-/* A buffer that held an uncommonly large row isn't kept. */
-#define OUT_KEPT_MAX 65536
-
-/* ---- what SQLite calls */
-
-static int on_progress(void *user)
-{
-	struct sqlite_connection *connection = user;
-	return connection->job && atomic_load(&connection->job->cancelled);
-}
-
-static struct timespec after_ms(int ms)
-{
-	uint64_t at = loop_now() + (uint64_t)ms * 1000000U;
-	return (struct timespec){(time_t)(at / 1000000000U), (long)(at % 1000000000U)};
-}
-
-/*
- * Nonzero: try again. Without a job it is the loop that opens the connection, and the loop doesn't
- * wait.
- */
-static int on_busy(void *user, int tries)
-{
-	struct sqlite_connection *connection = user;
-	struct sqlite *sqlite = connection->sqlite;
-	if (connection->job == NULL)
-		return 0;
-	struct timespec until = after_ms(tries < LOCK_WAIT_MAX_MS ? tries + 1 : LOCK_WAIT_MAX_MS);
-	pthread_mutex_lock(&sqlite->lock);
-	if (!atomic_load(&connection->job->cancelled))
-		(void)pthread_cond_timedwait(&sqlite->cancelled, &sqlite->lock, &until);
-	int again = !atomic_load(&connection->job->cancelled);
-	pthread_mutex_unlock(&sqlite->lock);
-	return again;
-}
-
-void sqlite_job_interrupt(struct sqlite *sqlite, struct sqlite_job *job)
-{
-	pthread_mutex_lock(&sqlite->lock);
-	atomic_store(&job->cancelled, true);
-	pthread_cond_broadcast(&sqlite->cancelled);
-	pthread_mutex_unlock(&sqlite->lock);
-}
-
-static void count_one(_Atomic uint32_t *running, _Atomic uint32_t *highest)
-{
-	uint32_t now = atomic_fetch_add(running, 1) + 1;
-	uint32_t seen = atomic_load(highest);
-	while (seen < now && !atomic_compare_exchange_weak(highest, &seen, now))
-		continue;
-}
-
-/*
- * A statement has begun; maybe one that a virtual table runs for its own purposes, which isn't
- * counted.
- */
-static int on_statement(unsigned kind, void *user, void *stmt, void *sql)
-{
-	struct sqlite_connection *connection = user;
-	if (connection->job == NULL || connection->begun)
-		return 0;
-	struct query *query = connection->job->job.query;
-	if (query->index >= connection->statement_count ||
-			stmt != connection->statements[query->index].stmt)
-		return 0; /* or it is the preparing of a statement that reads the schema */
-	connection->begun = true;
-	count_one(&connection->sqlite->running, &connection->sqlite->database.running_highest);
-	count_one(&query->running, &query->running_highest);
-	/* Last: whoever sees the statement counted sees that it runs. */
-	atomic_fetch_add(&connection->sqlite->database.queries, 1);
-	return 0;
-}
-
-static void count_end(struct sqlite_connection *connection, struct query *query)
-{
-	if (!connection->begun)
-		return;
-	connection->begun = false;
-	atomic_fetch_sub(&connection->sqlite->running, 1);
-	atomic_fetch_sub(&query->running, 1);
-}
-
-/* ---- opening */
-
-/*
- * The message of a result code that is the database's failure and not the query's; NULL for all
- * others.
- */
-static const char *database_failure(int code, enum status *ret_status)
+const char *sqlite_database_failure(int code, enum status *ret_status)
 {
 	*ret_status = STATUS_UNAVAILABLE;
 	switch (code & 0xff) {
@@ -170,12 +64,7 @@ static int configure(struct sqlite_connection *connection)
 		code = sqlite3_db_config(db, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
 	if (code == SQLITE_OK)
 		code = sqlite3_db_config(db, SQLITE_DBCONFIG_ENABLE_LOAD_EXTENSION, 0, NULL);
-	if (code == SQLITE_OK)
-		code = sqlite3_busy_handler(db, on_busy, connection);
-	if (code == SQLITE_OK)
-		code = sqlite3_trace_v2(db, SQLITE_TRACE_STMT, on_statement, connection);
-	sqlite3_progress_handler(db, OPERATIONS_PER_LOOK, on_progress, connection);
-	return code;
+	return code == SQLITE_OK ? sqlite_handlers_set(connection) : code;
 }
 
 static int open_file(struct sqlite_connection *connection)
@@ -206,9 +95,7 @@ static bool make_room(struct sqlite_connection *connection, size_t index)
 	return true;
 }
 
-/* The query's statement, prepared if need be in place of one whose query is no more. A result code;
- * *ret_error as of sqlite_statement_init(). */
-static int prepare(
+int sqlite_connection_prepare(
 		struct sqlite_connection *connection, const struct query *query, char **ret_error)
 {
 	*ret_error = NULL;
@@ -231,11 +118,11 @@ static enum sqlite_open prepare_query(
 {
 	char *error;
 	enum status status;
-	int code = prepare(connection, query, &error);
+	int code = sqlite_connection_prepare(connection, query, &error);
 	if (code == SQLITE_OK)
 		return OPEN_DONE;
 	enum sqlite_open result = OPEN_FAILED;
-	if (database_failure(code, &status))
+	if (sqlite_database_failure(code, &status))
 		result = failed(connection, code, diag);
 	else
 		diag_error(diag, query->spec->place, "the query cannot be prepared: %s",
@@ -288,12 +175,10 @@ void sqlite_connection_close(struct sqlite_connection *connection)
 }
 
 /*
- * Opens the file that the loop has taken since this one was opened. Where it can't be opened just
- * now, or yet another stands at its path, the old one stays until the next job: it will do, so
- * there is no job yet that would wait for another's lock. SQLite's handlers are bound to the
- * connection, so it is the old file that is put aside meanwhile.
+ * The old file will do, so there is no job yet that would wait for another's lock. SQLite's
+ * handlers are bound to the connection, so it is the old file that is put aside meanwhile.
  */
-static void follow(struct sqlite_connection *connection)
+void sqlite_connection_follow(struct sqlite_connection *connection)
 {
 	struct sqlite *sqlite = connection->sqlite;
 	uint64_t files = atomic_load(&sqlite->files);
@@ -314,170 +199,4 @@ static void follow(struct sqlite_connection *connection)
 		connection->statements = old.statements;
 		connection->statement_count = old.statement_count;
 	}
-}
-
-/* ---- running */
-
-static const char too_many_bytes[] = "the query returns too many bytes";
-
-/* By a result code. detail is taken over. */
-static void fail(struct sqlite_job *job, int code, char *detail)
-{
-	const char *message = database_failure(code, &job->failure.status);
-	if (message == NULL)
-		message = (code & 0xff) == SQLITE_TOOBIG ? too_many_bytes : "the query failed";
-	job->failure.message = message;
-	job->failure.detail = detail;
-}
-
-static void fail_value(struct sqlite_job *job, sqlite3_stmt *stmt, int column, const char *what)
-{
-	const char *name = sqlite3_column_name(stmt, column);
-	job->failure.status = STATUS_INTERNAL;
-	job->failure.message = "a value cannot be written as JSON";
-	if (asprintf(&job->failure.detail, "column \"%s\": %s", name ? name : "", what) < 0)
-		job->failure.detail = NULL;
-}
-
-static void fail_bytes(struct sqlite_job *job, uint32_t bytes_max)
-{
-	job->failure.status = STATUS_INTERNAL;
-	job->failure.message = too_many_bytes;
-	if (asprintf(&job->failure.detail, "more than %u bytes", (unsigned)bytes_max) < 0)
-		job->failure.detail = NULL;
-}
-
-static void fail_rows(struct sqlite_job *job, uint32_t rows_max)
-{
-	job->failure.status = STATUS_INTERNAL;
-	job->failure.message = "the query returns too many rows";
-	if (asprintf(&job->failure.detail, "more than %u rows", (unsigned)rows_max) < 0)
-		job->failure.detail = NULL;
-}
-
-/* The loop sees how large the rows get while they are written. */
-static void count_bytes(struct sqlite_connection *connection, size_t bytes)
-{
-	if (bytes == connection->growing)
-		return;
-	atomic_fetch_add(&connection->sqlite->growing, bytes - connection->growing);
-	connection->growing = bytes;
-}
-
-/*
- * Appends the row that the statement stands on; `rows` have been before it. False: the job has
- * failed.
- */
-static bool append_row(struct sqlite_connection *connection, struct sqlite_statement *statement,
-		uint32_t rows)
-{
-	struct sqlite_job *job = connection->job;
-	int column;
-	const char *what;
-	char *error = NULL;
-	int code = rows == 0 ? sqlite_statement_refresh(statement, &error) : SQLITE_OK;
-	if (code != SQLITE_OK) {
-		fail(job, code, error);
-		return false;
-	}
-	if (statement->spec->all_rows && rows == statement->spec->rows_max) {
-		fail_rows(job, statement->spec->rows_max);
-		return false;
-	}
-	if (rows > 0)
-		buffer_append_char(&connection->out, ',');
-	enum sqlite_row appended = sqlite_row_append(&connection->out, statement,
-			connection->sqlite->context->limits, &column, &what);
-	count_bytes(connection, connection->out.capacity);
-	if (appended == ROW_TOO_LARGE)
-		fail_bytes(job, statement->spec->bytes_max);
-	else if (appended == ROW_NO_MEMORY)
-		fail(job, SQLITE_NOMEM, NULL);
-	else if (appended == ROW_VALUE)
-		fail_value(job, statement->stmt, column, what);
-	return appended == ROW_DONE;
-}
-
-/* Steps through the rows that are wanted. False: the job has failed, or is not wanted any more. */
-static bool read_rows(struct sqlite_connection *connection, struct sqlite_statement *statement,
-		uint32_t *ret_rows)
-{
-	int code;
-	*ret_rows = 0;
-	while ((code = sqlite3_step(statement->stmt)) == SQLITE_ROW) {
-		if (atomic_load(&connection->job->cancelled) ||
-				!append_row(connection, statement, *ret_rows))
-			return false;
-		++*ret_rows;
-		if (!statement->spec->all_rows)
-			return true;
-	}
-	if (code != SQLITE_DONE)
-		fail(connection->job, code, strdup(sqlite3_errmsg(connection->db)));
-	return code == SQLITE_DONE;
-}
-
-static void read_statement(struct sqlite_connection *connection, struct sqlite_statement *statement)
-{
-	struct sqlite_job *job = connection->job;
-	struct buffer *out = &connection->out;
-	bool all = statement->spec->all_rows;
-	uint32_t rows;
-	int code = sqlite_statement_bind(statement, job->job.values);
-	if (code != SQLITE_OK) {
-		fail(job, code, strdup(sqlite3_errmsg(connection->db)));
-		return;
-	}
-	if (all)
-		buffer_append_char(out, '[');
-	if (!read_rows(connection, statement, &rows) || (rows == 0 && !all))
-		return;
-	if (all)
-		buffer_append_char(out, ']');
-	if (!out->failed)
-		job->row = blob_copy(buffer_text(out));
-	if (job->row == NULL)
-		fail(job, SQLITE_NOMEM, NULL);
-}
-
-/*
- * No value may be larger that SQLite computes on the way, or it would have its memory before it is
- * found too large to be returned.
- */
-static void limit_values(struct sqlite_connection *connection, const struct query_spec *spec)
-{
-	uint32_t max = connection->sqlite->context->limits->bytes;
-	max = spec->bytes_max > max ? spec->bytes_max : max;
-	max = max > VALUES_MAX_LEAST ? max : VALUES_MAX_LEAST;
-	(void)sqlite3_limit(connection->db, SQLITE_LIMIT_LENGTH, (int)max);
-}
-
-static void run_statement(struct sqlite_connection *connection, struct sqlite_statement *statement)
-{
-	limit_values(connection, statement->spec);
-	read_statement(connection, statement);
-	sqlite_statement_reset(statement);
-}
-
-void sqlite_connection_run(void *state, struct work *work)
-{
-	struct sqlite_connection *connection = state;
-	struct sqlite_job *job = container_of(work, struct sqlite_job, work);
-	if (atomic_load(&job->cancelled))
-		return;
-	struct query *query = job->job.query;
-	char *error;
-	follow(connection);
-	connection->job = job;
-	int code = prepare(connection, query, &error);
-	if (code == SQLITE_OK)
-		run_statement(connection, &connection->statements[query->index]);
-	else
-		fail(job, code, error);
-	count_end(connection, query);
-	connection->job = NULL;
-	if (connection->out.failed || connection->out.capacity > OUT_KEPT_MAX)
-		buffer_deinit(&connection->out);
-	buffer_clear(&connection->out);
-	count_bytes(connection, 0);
 }
