@@ -11,6 +11,7 @@
 #include "pipeline/base/arena.h"
 #include "pipeline/base/hash.h"
 #include "pipeline/base/json.h"
+#include "pipeline/base/slots.h"
 
 static struct hash_key name_key;
 
@@ -48,20 +49,11 @@ bool json_names_few(const struct json *json, uint32_t index, struct json_error *
 	return true;
 }
 
-/* Open addressing, emptied for each object: a slot holds the index of a name or JSON_NONE. */
-struct name_table {
-	uint32_t *slots;
-	char *characters; /* room for those of any name that is escaped */
+/* What each object is checked with, after the other. */
+struct room {
+	void *slots;	  /* for the indices of names */
+	char *characters; /* for those of any name that is escaped */
 };
-
-/* A power of two, at least twice as many as there are members. */
-static size_t slots_for(uint32_t members)
-{
-	size_t slots = 4 * JSON_NAMES_FEW;
-	while (slots < 2 * (size_t)members)
-		slots *= 2;
-	return slots;
-}
 
 static uint64_t hash_name(const struct json *json, uint32_t name, char *characters)
 {
@@ -73,19 +65,18 @@ static uint64_t hash_name(const struct json *json, uint32_t name, char *characte
 	return hash_text(&name_key, (struct text){characters, size});
 }
 
-static bool names_differ(const struct json *json, uint32_t index, const struct name_table *table,
+static bool names_differ(const struct json *json, uint32_t index, const struct room *room,
 		struct json_error *ret_error)
 {
 	uint32_t count = json->values[index].count;
-	size_t mask = slots_for(count) - 1;
-	memset(table->slots, 0xff, (mask + 1) * sizeof(*table->slots));
+	const struct slots known = slots_empty(room->slots, count);
 	uint32_t name = index + 1;
 	for (uint32_t i = 0; i < count; i++) {
-		size_t slot = hash_name(json, name, table->characters) & mask;
-		for (; table->slots[slot] != JSON_NONE; slot = (slot + 1) & mask)
-			if (same_name(json, table->slots[slot], name))
+		uint32_t *slot = slots_at(&known, hash_name(json, name, room->characters));
+		for (; *slot > 0; slot = slots_after(&known, slot))
+			if (same_name(json, *slot, name))
 				return fail_twice(json, name, ret_error);
-		table->slots[slot] = name;
+		*slot = name;
 		name = json->values[name + 1].next;
 	}
 	return true;
@@ -101,17 +92,17 @@ bool json_names_many(const struct json *json, struct arena *arena, struct json_e
 		if (value->kind == JSON_STRING && value->escaped && value->size > longest)
 			longest = value->size;
 	}
-	size_t slots_size = slots_for(most) * sizeof(uint32_t);
-	void *block = arena_alloc(arena, slots_size + longest);
+	size_t slots = slots_size(most);
+	void *block = arena_alloc(arena, slots + longest);
 	if (block == NULL) {
 		*ret_error = (struct json_error){0, json_out_of_memory};
 		return false;
 	}
-	struct name_table table = {block, (char *)block + slots_size};
+	const struct room room = {block, (char *)block + slots};
 	bool differ = true;
 	for (uint32_t i = 0; differ && i < json->count; i++)
 		if (json_is_crowded(&json->values[i]))
-			differ = names_differ(json, i, &table, ret_error);
-	(void)arena_resize(arena, block, slots_size + longest, 0);
+			differ = names_differ(json, i, &room, ret_error);
+	(void)arena_resize(arena, block, slots + longest, 0);
 	return differ;
 }

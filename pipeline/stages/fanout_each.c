@@ -7,6 +7,7 @@
 
 #include "pipeline/base/arena.h"
 #include "pipeline/base/buffer.h"
+#include "pipeline/base/slots.h"
 
 static bool out_of_memory(struct fanout_frame *self)
 {
@@ -34,33 +35,15 @@ static struct text element_name(struct text raw, struct arena *arena)
 	return buffer_text(&buffer);
 }
 
-/* Which elements there are, by name: open addressing, at least twice as many slots as elements. */
-struct known {
-	uint32_t *slots; /* 1 + the index of a group; 0: empty */
-	uint32_t mask;
-};
-
-static bool known_init(struct known *known, uint32_t most, struct arena *arena)
-{
-	uint32_t count = 2;
-	while (count < 2 * most)
-		count *= 2;
-	known->mask = count - 1;
-	known->slots = arena_zalloc(arena, count * sizeof(*known->slots));
-	return known->slots != NULL;
-}
-
-/* Where a name is, or would be. */
-static uint32_t *known_slot(
-		const struct known *known, const struct fanout_frame *self, struct text name)
+/* Where the number of the group of that name stands, counted from 1, or would. */
+static uint32_t *slot_of(
+		const struct slots *known, const struct fanout_frame *self, struct text name)
 {
 	const struct fanout *fanout = container_of(self->base.stage, struct fanout, stage);
-	uint64_t at = hash_text(&fanout->each_key, name);
-	while (true) {
-		uint32_t *slot = &known->slots[at++ & known->mask];
-		if (*slot == 0 || text_equal(self->groups[*slot - 1].name, name))
-			return slot;
-	}
+	uint32_t *slot = slots_at(known, hash_text(&fanout->each_key, name));
+	while (*slot > 0 && !text_equal(self->groups[*slot - 1].name, name))
+		slot = slots_after(known, slot);
+	return slot;
 }
 
 static bool refuse_missing(struct fanout_frame *self)
@@ -71,7 +54,7 @@ static bool refuse_missing(struct fanout_frame *self)
 	return false;
 }
 
-static bool add_element(struct fanout_frame *self, const struct known *known, struct value element)
+static bool add_element(struct fanout_frame *self, const struct slots *known, struct value element)
 {
 	const struct fanout *fanout = container_of(self->base.stage, struct fanout, stage);
 	enum json_kind kind = json_kind_of(element.text);
@@ -82,7 +65,7 @@ static bool add_element(struct fanout_frame *self, const struct known *known, st
 		return out_of_memory(self);
 	if (fanout->partial && text_equal(name, TEXT("\"$missing\"")))
 		return refuse_missing(self);
-	uint32_t *slot = known_slot(known, self, name);
+	uint32_t *slot = slot_of(known, self, name);
 	if (*slot > 0)
 		return true;
 	if (self->group_count == fanout->each_max) {
@@ -109,10 +92,11 @@ bool fanout_spread(struct fanout_frame *self)
 		return out_of_memory(self);
 	const struct json_value *whole = &array.json->values[array.index];
 	uint32_t room = whole->count < fanout->each_max ? whole->count : fanout->each_max;
-	struct known known;
+	void *memory = arena_alloc(run->arena, slots_size(room));
 	self->groups = arena_zalloc(run->arena, room * sizeof(*self->groups));
-	if (!self->groups || !known_init(&known, room, run->arena))
+	if (!self->groups || !memory)
 		return out_of_memory(self);
+	const struct slots known = slots_empty(memory, room);
 	for (uint32_t at = array.index + 1; at < whole->next; at = array.json->values[at].next) {
 		if (!add_element(self, &known, value_at(array.json, at)))
 			return false;
