@@ -7,13 +7,12 @@
  */
 #include "daemon/load.h"
 
-#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "daemon/feed.h"
 #include "daemon/front.h"
-#include "daemon/receipt.h"
+#include "daemon/load_tell.h"
 #include "daemon/state.h"
 #include "daemon/stats.h"
 #include "daemon/waiting.h"
@@ -24,9 +23,6 @@
 
 /* Between two tries to open what was not ready. */
 #define RETRY_NS UINT64_C(100000000)
-
-/* What of a refusal's errors stands on the feed and in STATUS=; the log has all. */
-#define ERRORS_TOLD 10
 
 static void try(void *user);
 
@@ -68,87 +64,15 @@ static void fail_start(struct daemon *daemon, struct diag *diag)
 	loop_exit(&daemon->loop, 1);
 }
 
-static struct text words_of(struct arena *arena, const struct diag_item *item)
-{
-	const struct place *place = &item->place;
-	if (!place->file)
-		return text_of(item->message);
-	if (place->line == 0)
-		return arena_format(arena, "%s: %s", place->file, item->message);
-	return arena_format(arena, "%s:%u:%u: %s", place->file, place->line, place->column,
-			item->message);
-}
-
-/* Each error in the log, the first few on the feed, the first in STATUS=. */
-static void tell_refusal(struct daemon *daemon, const struct diag *diag)
-{
-	struct buffer members;
-	struct text first = TEXT("out of memory");
-	uint64_t number = daemon->current->generation.number;
-	size_t told = 0;
-	buffer_init(&members);
-	buffer_append_format(&members, "\"generation\":%" PRIu64 ",\"errors\":[", number);
-	for (const struct diag_item *item = diag->first; item; item = item->next) {
-		struct text words = words_of(diag->arena, item);
-		if (item->warning || !words.data)
-			continue;
-		log_line(&daemon->log, LOG_LEVEL_WARNING, "reload refused", {"error", words});
-		if (told == 0)
-			first = words;
-		if (told < ERRORS_TOLD && told > 0)
-			buffer_append_char(&members, ',');
-		if (told++ < ERRORS_TOLD)
-			buffer_append_json_string(&members, words);
-	}
-	if (told == 0)
-		log_line(&daemon->log, LOG_LEVEL_WARNING, "reload refused", {"error", first});
-	buffer_append_char(&members, ']');
-	feed_daemon_members(daemon->feed, "reload_refused", buffer_text(&members));
-	buffer_deinit(&members);
-	notify_ready("serving generation %" PRIu64 "; reload refused: %.*s", number,
-			TEXT_ARG(first));
-}
-
 /* Nothing has changed. */
 static void refuse(struct daemon *daemon, struct diag *diag)
 {
 	struct build *build = daemon->next;
 	diag_sort(diag);
-	tell_refusal(daemon, diag);
+	load_tell_refused(daemon, diag);
 	daemon->next = NULL;
 	if (build)
 		build_drop(build, DRAIN);
-}
-
-static void tell_reloaded(struct daemon *daemon, const struct build *before)
-{
-	const struct build *build = daemon->current;
-	struct buffer members, words;
-	uint64_t number = build->generation.number;
-	buffer_init(&members);
-	buffer_init(&words);
-	buffer_append_format(&members,
-			"\"generation\":%" PRIu64 ",\"before\":%" PRIu64 ",\"changes\":[", number,
-			before->generation.number);
-	receipt_append_json(&members, &before->config, &build->config);
-	buffer_append_char(&members, ']');
-	receipt_append_words(&words, &before->config, &build->config);
-	char digits[24];
-	struct text generation = {digits, (size_t)(format_u64(digits, number) - digits)};
-	log_line(&daemon->log, LOG_LEVEL_NOTICE, "reloaded", {"generation", generation},
-			{"changes", buffer_text(&words)});
-	feed_daemon_members(daemon->feed, "reloaded", buffer_text(&members));
-	notify_ready("serving generation %" PRIu64, number);
-	buffer_deinit(&members);
-	buffer_deinit(&words);
-}
-
-static void tell_warnings(struct daemon *daemon, const struct build *build)
-{
-	struct diag diag = build->diag;
-	for (const struct diag_item *item = diag.first; item; item = item->next)
-		log_line(&daemon->log, LOG_LEVEL_WARNING, "configuration",
-				{"warning", words_of(diag.arena, item)});
 }
 
 /* All that is required of the next is there: requests run in it from here on. */
@@ -169,21 +93,10 @@ static void take(struct daemon *daemon)
 	daemon->next = NULL;
 	if (before->config.publish_every != build->config.publish_every)
 		(void)stats_every(daemon, build->config.publish_every); /* or the old one goes on */
-	tell_warnings(daemon, build);
-	tell_reloaded(daemon, before);
+	load_tell_taken(daemon, before);
 }
 
 /* ---- opening */
-
-static void tell_failed(struct daemon *daemon, const struct diag *diag)
-{
-	for (const struct diag_item *item = diag->first; item; item = item->next) {
-		struct log_field fields[] = {
-				{"error", words_of(diag->arena, item)}, {NULL, {NULL, 0}}};
-		log_write(&daemon->log, LOG_LEVEL_WARNING, "a resource cannot be opened", fields);
-		feed_daemon(daemon->feed, "open_failed", fields);
-	}
-}
 
 /* What can't be opened ends a load; of what serves it is only said. */
 static void on_error(struct daemon *daemon, struct diag *diag)
@@ -193,7 +106,7 @@ static void on_error(struct daemon *daemon, struct diag *diag)
 	else if (!daemon->ready)
 		fail_start(daemon, diag);
 	else
-		tell_failed(daemon, diag);
+		load_tell_failed(daemon, diag);
 }
 
 /* All that is required is there. */
