@@ -3,6 +3,8 @@
 import json
 import sqlite3
 
+from sluice import folder
+
 
 def put_in_place(stack, path, *statements):
     """Another catalog, made and changed beside the one that stands there, takes its place all at once."""
@@ -12,6 +14,14 @@ def put_in_place(stack, path, *statements):
         new.connection.execute(statement)
     new.connection.close()
     beside.rename(path)
+
+
+def locked_catalog(stack):
+    """A catalog that nobody can read until it is unlocked, and the folder in which it is `catalog.db`."""
+    directory = folder(stack)
+    catalog = Catalog(stack, directory / "catalog.db")
+    catalog.lock()
+    return directory, catalog
 
 
 class Catalog:

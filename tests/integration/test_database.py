@@ -3,7 +3,7 @@
 """A database that fails in the ways that databases do."""
 import sys
 
-from catalog import Catalog, put_in_place
+from catalog import Catalog, locked_catalog, put_in_place
 from sluice import Client, DOORS, Feed, Sluiced, folder, run
 import tap
 from tap import equal
@@ -77,9 +77,7 @@ def test_a_missing_file(stack):
 
 
 def test_one_that_is_not_required_comes_later(stack):
-    directory = folder(stack)
-    catalog = Catalog(stack, directory / "catalog.db")
-    catalog.lock()
+    directory, catalog = locked_catalog(stack)
     daemon = Sluiced(stack, SLUICED, CONFIG.replace("connections: 2", "connections: 2, required: false"), directory)
     client, feed = Client(stack, daemon), Feed(stack, daemon, "stats")
     equal(client.call("product", {"sku": "s1"}).status, "UNAVAILABLE")
@@ -91,9 +89,7 @@ def test_one_that_is_not_required_comes_later(stack):
 def found_wrong_later(stack):
     """A daemon that finds, when its file can be read at last, that it asks for another table than there is."""
     text = CONFIG.replace("connections: 2", "connections: 2, required: false").replace("FROM product", "FROM item")
-    directory = folder(stack)
-    catalog = Catalog(stack, directory / "catalog.db")
-    catalog.lock()
+    directory, catalog = locked_catalog(stack)
     daemon = Sluiced(stack, SLUICED, text, directory)
     client, feed = Client(stack, daemon), Feed(stack, daemon, "daemon.")
     catalog.unlock()

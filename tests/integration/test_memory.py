@@ -10,7 +10,7 @@ import sys
 
 import zmq
 
-from catalog import Catalog
+from catalog import Catalog, locked_catalog
 from quotes import Quotes
 from sluice import Client, DOORS, Feed, Sluiced, folder, run
 import tap
@@ -271,9 +271,7 @@ def test_a_reload_that_can_not_try_again(stack):
 
 def test_a_database_that_can_not_be_tried_again(stack):
     """It is said, and the next reload opens it. The timer is the last thing of a start, but a few come at the end."""
-    directory = folder(stack)
-    catalog = Catalog(stack, directory / "catalog.db")
-    catalog.lock()
+    directory, catalog = locked_catalog(stack)
     for successes in reversed(range(allocations_of_start(directory, COMES_LATER))):
         daemon = start(stack, directory, COMES_LATER, successes)
         assert daemon.comes_up(), daemon.log.lines
@@ -320,9 +318,7 @@ def test_a_drain(stack):
 
 def test_a_database_is_tried_again_when_there_is_memory(stack):
     """It is said once. While it is locked it is tried again and again, and nothing else asks for memory."""
-    directory = folder(stack)
-    catalog = Catalog(stack, directory / "catalog.db")
-    catalog.lock()
+    directory, catalog = locked_catalog(stack)
     text = COMES_LATER + 'telemetry: {publish: "tcp://127.0.0.1:*", every: 10ms}\n'
     daemon = start(stack, directory, text, allocations_of_start(directory, text) + 5)
     assert daemon.comes_up()

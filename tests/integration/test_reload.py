@@ -5,7 +5,7 @@ import os
 import signal
 import sys
 
-from catalog import Catalog, put_in_place
+from catalog import Catalog, locked_catalog, put_in_place
 from quotes import Quotes
 from sluice import Client, DOORS, Feed, Sluiced, folder
 import tap
@@ -320,9 +320,7 @@ def test_one_that_comes_while_another_is_loaded(stack):
 
 
 def test_one_that_comes_before_it_is_ready(stack):
-    directory = folder(stack)
-    catalog = Catalog(stack, directory / "catalog.db")
-    catalog.lock()
+    directory, catalog = locked_catalog(stack)
     daemon = Sluiced(stack, SLUICED, CONFIG, directory, ready=False)
     daemon.log.wait_for('msg="waiting for a locked database"')
     daemon.begin_reload(CONFIG + PRICE)

@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 
-from catalog import Catalog
+from catalog import Catalog, locked_catalog
 from sluice import TIMEOUT, Client, DOORS, Feed, Manager, Sluiced, folder, run
 import tap
 from tap import equal
@@ -90,9 +90,7 @@ def test_sigpipe(stack):
 
 
 def test_ready_waits_for_what_is_required(stack):
-    directory = folder(stack)
-    catalog = Catalog(stack, directory / "catalog.db")
-    catalog.lock()
+    directory, catalog = locked_catalog(stack)
     daemon = Sluiced(stack, SLUICED, CONFIG, directory, ready=False)
     daemon.log.wait_for('msg="waiting for a locked database" database=catalog file=catalog.db')
     daemon.log.wait_for('msg="waiting" name=catalog reason="it is locked"')
@@ -104,8 +102,7 @@ def test_ready_waits_for_what_is_required(stack):
 
 
 def test_stopped_before_it_is_ready(stack):
-    directory = folder(stack)
-    Catalog(stack, directory / "catalog.db").lock()
+    directory, _ = locked_catalog(stack)
     daemon = Sluiced(stack, SLUICED, CONFIG, directory, ready=False)
     daemon.log.wait_for("waiting for a locked database")
     equal(daemon.stop(), {"read": 0, "answered": 0, "gone": 0, "undelivered": 0})
@@ -120,8 +117,7 @@ def refused(directory, text):
 
 
 def test_start_timeout(stack):
-    directory = folder(stack)
-    Catalog(stack, directory / "catalog.db").lock()
+    directory, _ = locked_catalog(stack)
     lines = refused(directory, DOORS + "start_timeout: 250ms\n" + CONFIG)
     errors = [line for line in lines if "error" in line]
     equal(errors, ['sluice.yaml:7:21: error: "catalog" is required and is not ready (it is locked): it was waited for '
@@ -130,8 +126,7 @@ def test_start_timeout(stack):
 
 
 def test_a_warning_is_said_once(stack):
-    directory = folder(stack)
-    Catalog(stack, directory / "catalog.db").lock()
+    directory, _ = locked_catalog(stack)
     lines = refused(directory, DOORS + "start_timeout: 250ms\n" + CONFIG.replace("query:", "concurrency: 60, query:"))
     equal(len([line for line in lines if "warning" in line]), 1)
 
