@@ -42,16 +42,18 @@ static void store(struct flight *flight, struct blob *value, const struct cache_
 			miss->run.async->now, ages);
 }
 
+/* What is not kept outdates all the same what another configuration, or another stage, has stored.
+ */
 static void store_value(struct flight *flight)
 {
 	const struct miss_run *miss = flight_extra(flight);
 	const struct cache_ages *kept = &miss->stage->ages;
+	struct cache_ages ages = cache_ages_of_ttl(0);
 	struct blob *blob = NULL;
 	if (kept->ttl > 0 || kept->stale > 0 || kept->stale_if_error > 0)
 		blob = blob_of(&flight->outcome);
-	if (!blob)
-		return;
-	struct cache_ages ages = ages_of(miss->stage, miss->run.async);
+	if (blob)
+		ages = ages_of(miss->stage, miss->run.async);
 	store(flight, blob, &ages);
 	blob_unref(blob);
 }

@@ -84,6 +84,23 @@ static void test_what_is_stale_is_given_at_once_and_refreshed(void **state)
 	come(0, "3");
 }
 
+/* As after a reload that says so. */
+static void test_what_is_not_kept_takes_the_place_of_what_was(void **state)
+{
+	load("pipelines:\n  product:\n    steps:\n"
+	     "      - cache: {in: hot, key: 'product/${sku}', " AGES ", miss: [" LOOK "]}\n"
+	     "  now:\n    steps:\n"
+	     "      - cache: {in: hot, key: 'product/${sku}', ttl: 0s, miss: [" LOOK "]}\n");
+	fill("a", "1");
+	world_at(&world, 10000);
+	expect(start("now", "{\"sku\":\"a\"}", 1000), "OK cache=stale 1");
+	come(0, "2");
+	struct trial *trial = start("now", "{\"sku\":\"a\"}", 1000);
+	expect(trial, "");
+	come(0, "3");
+	expect(trial, "OK cache=miss 3");
+}
+
 static void test_one_refresh_a_key_is_under_way(void **state)
 {
 	load_with("1s", AGES);
@@ -515,6 +532,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 			stage_test(test_what_is_stale_is_given_at_once_and_refreshed),
+			stage_test(test_what_is_not_kept_takes_the_place_of_what_was),
 			stage_test(test_one_refresh_a_key_is_under_way),
 			stage_test(test_a_refresh_outlives_who_set_it_off),
 			stage_test(test_a_refresh_lives_to_its_ceiling),
