@@ -29,13 +29,19 @@ static int out_of_memory(char **ret_error)
 }
 
 /* What follows a statement may only be space and comments, of which SQLite makes no statement. */
-static bool is_blank(sqlite3 *db, const char *sql, const char *end)
+static int check_blank(sqlite3 *db, const char *sql, const char *end, char **ret_error)
 {
+	enum status status;
 	sqlite3_stmt *more = NULL;
-	bool blank = sqlite3_prepare_v2(db, sql, (int)(end - sql), &more, NULL) == SQLITE_OK &&
-		     more == NULL;
+	int code = sqlite3_prepare_v2(db, sql, (int)(end - sql), &more, NULL);
+	bool blank = code == SQLITE_OK && more == NULL;
 	sqlite3_finalize(more);
-	return blank;
+	if (blank)
+		return SQLITE_OK;
+	if (!sqlite_database_failure(code, &status))
+		return wrong(ret_error, "it is more than one statement");
+	(void)wrong(ret_error, "%s", sqlite3_errmsg(db));
+	return code;
 }
 
 static int prepare(struct sqlite_statement *statement, sqlite3 *db, char **ret_error)
@@ -52,8 +58,9 @@ static int prepare(struct sqlite_statement *statement, sqlite3 *db, char **ret_e
 	}
 	if (statement->stmt == NULL)
 		return wrong(ret_error, "it is empty");
-	if (!is_blank(db, tail, sql.data + sql.size))
-		return wrong(ret_error, "it is more than one statement");
+	code = check_blank(db, tail, sql.data + sql.size, ret_error);
+	if (code != SQLITE_OK)
+		return code;
 	if (!sqlite3_stmt_readonly(statement->stmt) || sqlite3_column_count(statement->stmt) == 0)
 		return wrong(ret_error, "it is not a statement that only reads, as SELECT is");
 	return SQLITE_OK;

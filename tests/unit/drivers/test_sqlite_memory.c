@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Memory that is out, at every place where the driver asks for some. SQLite's own is not touched.
+ * Memory that is out, at every place where the driver, or SQLite for it, asks for some.
  */
+#include <limits.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -13,7 +15,39 @@
 #include "tests/unit/allocations.h"
 #include "tests/unit/drivers/sqlite_fixture.h"
 
-#define TRIES_MAX 1000
+#define TRIES_MAX	 1000
+#define SQLITE_TRIES_MAX 10000
+
+/* How many of SQLite's own allocations succeed before one fails; below 0: it has. */
+#define SQLITE_HEALED INT_MAX
+
+static sqlite3_mem_methods sqlite_memory;
+static atomic_int sqlite_left = SQLITE_HEALED;
+
+static bool sqlite_fails(void)
+{
+	return sqlite_left != SQLITE_HEALED && sqlite_left-- == 0;
+}
+
+static void *sqlite_allocate(int size)
+{
+	return sqlite_fails() ? NULL : sqlite_memory.xMalloc(size);
+}
+
+static void *sqlite_resize(void *block, int size)
+{
+	return sqlite_fails() ? NULL : sqlite_memory.xRealloc(block, size);
+}
+
+/* Before anything else of SQLite. */
+static void take_sqlite_memory(void)
+{
+	assert_int_equal(sqlite3_config(SQLITE_CONFIG_GETMALLOC, &sqlite_memory), SQLITE_OK);
+	sqlite3_mem_methods methods = sqlite_memory;
+	methods.xMalloc = sqlite_allocate;
+	methods.xRealloc = sqlite_resize;
+	assert_int_equal(sqlite3_config(SQLITE_CONFIG_MALLOC, &methods), SQLITE_OK);
+}
 
 static int tear_down(void **state)
 {
@@ -57,23 +91,27 @@ static void test_open(void **state)
 	assert_int_equal(f->diag.errors, 1);
 }
 
-/* It is none of ours. */
+/* Whatever SQLite does without once, nothing is found to be wrong. */
 static void test_open_without_memory_for_sqlite(void **state)
 {
 	struct sqlite_fixture *f = *state;
-	sqlite_fixture_sql(f, "SELECT name FROM product");
-	(void)sqlite3_hard_heap_limit64(sqlite3_memory_used() + 1000);
-	for (int k = 0; k < 2; k++) {
+	int successes = 0;
+	bool failed = true;
+	assert_non_null(sqlite_fixture_create(f, text_of(f->path), 1));
+	sqlite_fixture_sql(f, "SELECT name FROM product; -- and no more");
+	for (; failed && successes < SQLITE_TRIES_MAX; successes++) {
+		sqlite_left = successes;
 		f->resource->driver->open(f->resource, &f->diag);
-		assert_false(f->resource->ready);
-		assert_non_null(f->resource->trouble);
+		failed = sqlite_left < 0;
+		sqlite_left = SQLITE_HEALED;
+		assert_true(f->resource->ready || (failed && f->resource->trouble));
+		/* Some it can do without. */
+		if (f->resource->ready)
+			assert_true(f->resource->driver->close(f->resource, UINT64_MAX));
 	}
-	(void)sqlite3_hard_heap_limit64(0);
-	assert_int_equal(f->diag.errors, 1);
-	assert_non_null(strstr(f->diag.first->message, "out of memory"));
-	f->resource->driver->open(f->resource, &f->diag);
-	assert_true(f->resource->ready);
-	assert_int_equal(f->diag.errors, 1);
+	assert_in_range(successes, 50, SQLITE_TRIES_MAX - 1);
+	for (const struct diag_item *item = f->diag.first; item; item = item->next)
+		assert_non_null(strstr(item->message, "out of memory"));
 }
 
 /* Runs the query until none fails any more: it ends like that then, and for want of memory before.
@@ -113,6 +151,35 @@ static void test_run(void **state)
 	run_with_failures(f, spec, STATUS_OK);
 }
 
+/* Of what SQLite does without, nothing is given that is not the row. */
+static void test_run_without_memory_for_sqlite(void **state)
+{
+	struct sqlite_fixture *f = *state;
+	struct query *query =
+			sqlite_fixture_sql(f, "SELECT hex(zeroblob(4)) || sku AS x FROM product "
+					      "UNION SELECT 'z' ORDER BY 1");
+	int successes = 0;
+	bool failed = true;
+	sqlite_fixture_open(f);
+	for (; failed && successes < SQLITE_TRIES_MAX; successes++) {
+		struct job *job = sqlite_fixture_job(f, &f->root, query, NULL);
+		sqlite_left = successes;
+		sqlite_fixture_start_job(f, job);
+		sqlite_fixture_wait(f, job);
+		failed = sqlite_left < 0;
+		sqlite_left = SQLITE_HEALED;
+		if (job->frame.outcome.status == STATUS_OK) {
+			assert_true(text_equal(job->frame.outcome.value.text,
+					TEXT("{\"x\":\"00000000a-1\"}")));
+			blob_unref(job->result);
+		} else {
+			assert_int_equal(job->frame.outcome.status, STATUS_RESOURCE_EXHAUSTED);
+			assert_true(failed);
+		}
+	}
+	assert_in_range(successes, 5, SQLITE_TRIES_MAX - 1);
+}
+
 static void test_a_column_that_is_not_json(void **state)
 {
 	struct sqlite_fixture *f = *state;
@@ -148,9 +215,11 @@ int main(void)
 			TEST(test_open),
 			TEST(test_open_without_memory_for_sqlite),
 			TEST(test_run),
+			TEST(test_run_without_memory_for_sqlite),
 			TEST(test_a_column_that_is_not_json),
 			TEST(test_too_many_rows),
 			TEST(test_too_many_bytes),
 	};
+	take_sqlite_memory();
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
