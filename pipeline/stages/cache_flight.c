@@ -67,6 +67,17 @@ static void hold_off(struct flight *flight)
 			miss->run.async->now + miss->stage->throttle);
 }
 
+/* Whether a refresh would not have come to more: a run apart may have ended as it did only because
+ * its request had so little time. */
+static bool is_failure(const struct flight *flight)
+{
+	const struct outcome *outcome = &flight->outcome;
+	bool had_all = flight->scope.deadline >= flight->ceiling;
+	if (outcome->partial || outcome->status == STATUS_DEADLINE_EXCEEDED)
+		return had_all;
+	return cache_failed(outcome);
+}
+
 static void on_end(struct flight *flight)
 {
 	struct miss_run *miss = flight_extra(flight);
@@ -81,7 +92,7 @@ static void on_end(struct flight *flight)
 		store(flight, NULL, &missing);
 	} else if (outcome->status == STATUS_OK && !outcome->partial) {
 		store_value(flight);
-	} else if (outcome->partial || cache_failed(outcome)) {
+	} else if (is_failure(flight)) {
 		stage->counts.refresh_failures += held;
 		hold_off(flight);
 	}

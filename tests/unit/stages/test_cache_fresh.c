@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Who asks with fresh=1 gets what a run of its own gives, and leaves it to the others. */
 #include <stdio.h>
+#include <string.h>
 
 #include "tests/unit/stages/trial.h"
 
@@ -206,6 +207,34 @@ static void test_where_it_fails_no_old_value_is_given(void **state)
 	assert_int_equal(queries(), 2);
 }
 
+/* A client's short budget says nothing of what a refresh would come to, and keeps none away. */
+static void test_what_its_own_time_was_too_short_for_is_no_failure(void **state)
+{
+	load("pipelines:\n  p:\n    steps:\n"
+	     "      - cache: {in: hot, key: k, ttl: 10s, jitter: 0s, stale: 20s, miss: [fanout: "
+	     "{to: "
+	     "[north, south], body: {}, on_error: partial}]}\n");
+	struct trial *trial = start("p", "{}", 1000);
+	quote(&world.north, 0, "1");
+	quote(&world.south, 0, "1");
+	expect(trial, "OK cache=miss {\"north\":1,\"south\":1}");
+	world_at(&world, 12000);
+	/* Nothing is asked without time. */
+	trial = ask_fresh("p", 1);
+	(void)answer(trial);
+	assert_int_equal(trial->status, STATUS_DEADLINE_EXCEEDED);
+	trial = ask_fresh("p", 100);
+	quote(&world.north, 0, "2");
+	world_at(&world, 12099);
+	assert_non_null(strstr(answer(trial), "OK cache=miss partial=1"));
+	expect(start("p", "{}", 1000), "OK cache=stale {\"north\":1,\"south\":1}");
+	assert_int_equal(world.north.source.stats.asked, 3);
+	quote(&world.north, 0, "3");
+	quote(&world.south, 0, "3");
+	(void)world_turn(&world);
+	expect(start("p", "{}", 1000), "OK cache=hit {\"north\":3,\"south\":3}");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -222,6 +251,7 @@ int main(void)
 			stage_test(test_its_deadline_is_the_requests),
 			stage_test(test_at_its_ceiling_it_flies_once_more),
 			stage_test(test_where_it_fails_no_old_value_is_given),
+			stage_test(test_what_its_own_time_was_too_short_for_is_no_failure),
 	};
 	return cmocka_run_group_tests_name("stages/cache_fresh", tests, NULL, NULL);
 }
