@@ -620,7 +620,7 @@ def test_a_client_that_leaves_while_its_batch_is_answered(stack):
 
 
 LARGE = frame(b'product a -\n{"sku":1,"x":[' + b"1," * 500000 + b"1]}")
-LARGES = 24  # more than one turn would take by their number
+LARGES = 24  # so many small ones would be one turn
 
 
 def test_many_large_messages_at_once(stack):
