@@ -6,6 +6,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -95,6 +96,39 @@ static void test_others_are_passed_over(void **state)
 	assert_int_equal(w->told, 1);
 }
 
+/* Of what the kernel has dropped nobody knows what it was. */
+static void test_more_happens_than_the_kernel_keeps(void **state)
+{
+	struct watched *w = *state;
+	char another[64];
+	unsigned max = 0;
+	FILE *file = fopen("/proc/sys/fs/inotify/max_queued_events", "r");
+	assert_non_null(file);
+	assert_int_equal(fscanf(file, "%u", &max), 1);
+	assert_int_equal(fclose(file), 0);
+	if (max > 100000)
+		skip();
+	(void)snprintf(another, sizeof(another), "%s/another", w->directory);
+	/* The same twice in a row would be one event. */
+	for (unsigned i = 0; i <= max / 2; i++) {
+		write_file(w->beside);
+		write_file(another);
+	}
+	assert_int_equal(unlink(another), 0);
+	loop_fixture_run_until(&w->f, was_told, w);
+}
+
+/* It tells of itself, and not of the file. */
+static void test_the_directory_goes(void **state)
+{
+	struct watched *w = *state;
+	assert_int_equal(rmdir(w->directory), 0);
+	while (sd_event_run(w->f.loop.event, 0) > 0)
+		;
+	assert_int_equal(w->told, 0);
+	assert_int_equal(mkdir(w->directory, 0700), 0);
+}
+
 static void test_a_directory_that_is_not_there(void **state)
 {
 	struct watched *w = *state;
@@ -125,6 +159,8 @@ int main(void)
 			watch_test(test_a_rename_is_told),
 			watch_test(test_a_link_is_told),
 			watch_test(test_others_are_passed_over),
+			watch_test(test_more_happens_than_the_kernel_keeps),
+			watch_test(test_the_directory_goes),
 			watch_test(test_a_directory_that_is_not_there),
 			watch_test(test_memory_that_is_out),
 	};
