@@ -242,7 +242,8 @@ static void waiter_cancel(struct frame *frame, enum reason reason)
 	flight->table->waiting--;
 	frame->outcome = outcome_status(STATUS_CANCELLED);
 	frame_finish(frame);
-	waiter->ended_it = leave(flight, reason);
+	waiter->left = true;
+	waiter->tells = flight->ended ? list_empty(&flight->waiters) : leave(flight, reason);
 }
 
 static const struct frame_ops waiter_ops = {.start = waiter_start, .cancel = waiter_cancel};
@@ -253,15 +254,18 @@ void waiter_init(struct waiter *waiter, struct flight *flight, struct frame *par
 	frame_init(&waiter->frame, &waiter_ops, parent, scope);
 	waiter->flight = flight;
 	link_init(&waiter->link);
-	waiter->ended_it = false;
+	waiter->left = false;
+	waiter->tells = false;
 	flight->refs++;
 }
 
-bool waiter_is_last(const struct waiter *waiter)
+bool waiter_tells(const struct waiter *waiter)
 {
 	const struct flight *flight = waiter->flight;
-	return waiter->ended_it || (link_in_list(&waiter->link) && flight->waiter_count == 1 &&
-						   !flight->held && !flight->ended);
+	if (waiter->left || !frame_pends(&waiter->frame))
+		return waiter->tells;
+	bool woken = !link_in_list(&waiter->link);
+	return woken || (flight->waiter_count == 1 && (flight->ended || !flight->held));
 }
 
 void waiter_deinit(struct waiter *waiter)

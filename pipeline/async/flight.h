@@ -72,7 +72,8 @@ struct waiter {
 	struct frame frame;
 	struct flight *flight; /* held until waiter_deinit() */
 	struct link link;
-	bool ended_it; /* it was the last, and left */
+	bool left;  /* it was cut off, */
+	bool tells; /* and nobody else is left to tell what the flight has cost */
 };
 
 /* Borrows all. Returns 0 or -ENOMEM. */
@@ -136,8 +137,12 @@ bool flight_full(const struct flight_table *table, const struct flight *flight);
 void waiter_init(struct waiter *waiter, struct flight *flight, struct frame *parent,
 		struct scope *scope);
 
-/* Whether the flight was cancelled because this one left, or would be if it did. */
-bool waiter_is_last(const struct waiter *waiter);
+/*
+ * Whether what the flight has cost is this one's to tell, if it is cut off, or now that it was: it
+ * was the last who waited, or has just not heard yet that the flight has ended. Who hears of that
+ * is known to whoever resumes it.
+ */
+bool waiter_tells(const struct waiter *waiter);
 
 /* Lets go of the flight. The waiter's frame must have ended. Safe twice. */
 void waiter_deinit(struct waiter *waiter);

@@ -37,8 +37,8 @@ void record_member_write(const struct record_member *member, struct buffer *buff
 		const struct record *record);
 
 /* record_stages.c: takes into the run what has not ended of it when it is told of, because it has
- * just been cut off or is about to be, or was by a timeout on the way. A flight is told of by who
- * gets its answer, or by its last waiter, with whom it ends. */
+ * just been cut off or is about to be, or was by a timeout on the way. A flight is told of by the
+ * first who gets its answer, or by the last of those who are cut off before. */
 void record_cut(const struct pipeline *pipeline, struct run *run);
 
 /* record_stages.c: the members `stages` and `sources`, as they stand. */

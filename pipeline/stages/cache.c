@@ -168,7 +168,7 @@ static struct stage_below cache_below(const struct stage_frame *frame, unsigned 
 	const struct waiter *waiter = &self->waiting->waiter;
 	const struct miss_run *miss = flight_extra(waiter->flight);
 	return (struct stage_below){cache_stage_of(frame)->miss.steps, miss->run.root,
-			waiter->flight->number, !waiter_is_last(waiter)};
+			waiter->flight->number, !waiter_tells(waiter)};
 }
 
 const struct stage_type cache_type = {

@@ -76,12 +76,11 @@ static bool tells_time(
 	       (branch->state == BRANCH_LOST && attempt->overtaken);
 }
 
-/* What was not wanted any more, because others had answered; or because all of it was cancelled
- * before it had. */
+/* What was cancelled before it had answered: others had, or nobody wanted any of it any more. */
 static void count_loser(struct run *run, const struct branch *branch)
 {
-	bool cut = branch->state == BRANCH_CUT && !fanout_heard(branch);
-	if (branch->state != BRANCH_LOST && !cut)
+	bool unwanted = branch->state == BRANCH_LOST || branch->state == BRANCH_CUT;
+	if (!unwanted || fanout_heard(branch))
 		return;
 	run->losers++;
 	run->wasted_ns += branch->ended - branch->asked;

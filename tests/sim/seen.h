@@ -111,8 +111,9 @@ struct seen_source {
 /* What must be told of a request. */
 struct seen_told {
 	struct text verdict; /* of its cache: as foretold, or, once it has ended, as it was told */
-	uint64_t began;	     /* when its latest job did; 0: none has; */
-	uint64_t granted;    /* and its permit was given to it not before this */
+	uint64_t began;	  /* when its latest job did, of a CACHE its flight's first; 0: none has; */
+	uint64_t granted; /* and its permit was given to it not before this */
+	bool shared;	  /* others have waited with it */
 };
 
 /* What has become of one request of the plan. */

@@ -167,5 +167,6 @@ void witness_check_end(struct witness *witness)
 			witness_complain(witness, "request %" PRIu32 " never ends", i);
 	}
 	witness_retry_check_end(witness);
+	witness_told_check_end(witness);
 	witness_feeds_check_end(witness);
 }

@@ -45,6 +45,9 @@ struct witness {
 	struct seen_source sources[SOURCES];
 	/* When a flight's job for that key last began; 0: never. */
 	uint64_t began_of_key[PLAN_KEYS];
+	uint64_t losers;    /* that were told of, */
+	uint64_t cancelled; /* and questions that were cancelled, but for those that took */
+	uint64_t timed_out; /* longer than their fan-out gives them */
 	struct seen_telling telling;
 	struct seen_value values[PLAN_KEYS];
 	uint32_t fresh_of_key[PLAN_KEYS]; /* requests with fresh=1 that have not ended */

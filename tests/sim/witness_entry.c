@@ -113,6 +113,7 @@ void witness_begin_waiting(struct witness *witness, uint32_t number)
 	struct seen *seen = &witness->requests[number];
 	struct seen_generation *generation = witness_generation_of(witness, number);
 	const struct planned *planned = witness_planned(witness, number);
+	witness_note_sharing(witness, number);
 	seen->state = WAITING;
 	seen->waited = true;
 	seen->place = (uint32_t)witness->waiting_count;

@@ -94,11 +94,17 @@ void witness_note_time(struct witness *witness, uint32_t number, enum status sta
 bool witness_others_wait(const struct witness *witness, uint32_t number);
 /* It waits, nothing else having happened since it was read. */
 void witness_foretell_verdict(struct witness *witness, uint32_t number);
-/* A job has been begun for it. */
+/* It waits. */
+void witness_note_sharing(struct witness *witness, uint32_t number);
+/* A job has been begun for it; for a flight. */
 void witness_began(struct witness *witness, uint32_t number);
+void witness_flight_began(struct witness *witness, uint32_t key, const struct seen_query *query);
 /* It has ended, before or after it waited. */
 void witness_check_told(
 		struct witness *witness, uint32_t number, const struct record *record, bool waited);
+/* A question was cancelled. */
+void witness_count_cancelled(struct witness *witness, const struct scripted_ask *ask);
+void witness_told_check_end(struct witness *witness);
 /* Its reply is taken. */
 void witness_check_cache(struct witness *witness, uint32_t number, const struct wire_reply *reply);
 

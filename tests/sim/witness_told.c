@@ -7,6 +7,7 @@
 
 #include <inttypes.h>
 
+#include "pipeline/async/scope.h"
 #include "pipeline/requests/record.h"
 #include "pipeline/stages/run.h"
 
@@ -24,19 +25,34 @@ static bool is_cache(const struct witness *witness, uint32_t number)
 	       !witness_planned(witness, number)->fresh && witness->fresh_of_key[key] == 0;
 }
 
+/* Whether both would wait for one flight. */
+static bool share(const struct witness *witness, uint32_t one, uint32_t other)
+{
+	return one != other &&
+	       witness_planned(witness, one)->key == witness_planned(witness, other)->key &&
+	       witness_planned(witness, one)->shape == witness_planned(witness, other)->shape &&
+	       witness->requests[one].generation == witness->requests[other].generation;
+}
+
 /* Whether a flight of its key is there: somebody of its generation waits for it. */
 bool witness_others_wait(const struct witness *witness, uint32_t number)
 {
-	const struct planned *planned = witness_planned(witness, number);
 	for (size_t i = 0; i < witness->waiting_count; i++) {
-		const struct planned *other = witness_planned(witness, witness->waiting[i]);
-		if (witness->waiting[i] != number && other->key == planned->key &&
-				other->shape == planned->shape &&
-				witness->requests[witness->waiting[i]].generation ==
-						witness->requests[number].generation)
+		if (share(witness, number, witness->waiting[i]))
 			return true;
 	}
 	return false;
+}
+
+void witness_note_sharing(struct witness *witness, uint32_t number)
+{
+	for (size_t i = 0; i < witness->waiting_count; i++) {
+		uint32_t other = witness->waiting[i];
+		if (!share(witness, number, other))
+			continue;
+		witness->requests[number].notes.shared = true;
+		witness->requests[other].notes.shared = true;
+	}
 }
 
 void witness_foretell_verdict(struct witness *witness, uint32_t number)
@@ -85,6 +101,18 @@ void witness_began(struct witness *witness, uint32_t number)
 	told->granted = witness_happened(witness);
 }
 
+void witness_flight_began(struct witness *witness, uint32_t key, const struct seen_query *query)
+{
+	for (size_t i = 0; i < witness->waiting_count; i++) {
+		uint32_t number = witness->waiting[i];
+		struct seen *seen = &witness->requests[number];
+		if (witness_planned(witness, number)->key == key && seen->notes.began == 0 &&
+				witness_planned(witness, number)->shape == query->shape &&
+				seen->generation == query->generation)
+			witness_began(witness, number);
+	}
+}
+
 /* Without a cache nothing is waited for but by the request itself, and by a LOOKUP from its turn
  * until its job begins. */
 static void check_queue(struct witness *witness, uint32_t number, const struct run *run)
@@ -107,8 +135,8 @@ static void check_queue(struct witness *witness, uint32_t number, const struct r
 				number, run->queue_ns);
 }
 
-/* Of a RACE without elements those that still run when it is decided are its losers; where it is
- * cut off, those that have not answered. One in parts may end later than it was decided. */
+/* Of a RACE without elements those are its losers that have not answered when it is decided, or cut
+ * off. One in parts may end later than it was decided. */
 static void check_losers(struct witness *witness, uint32_t number, const struct record *record)
 {
 	const struct race *race = witness_race_of(witness, number);
@@ -119,7 +147,7 @@ static void check_losers(struct witness *witness, uint32_t number, const struct 
 		return;
 	for (int i = 0; i < SOURCES; i++)
 		losers += seen->race.branches[0][i].state == BRANCH_RUNS &&
-			  (record->reason == REASON_NONE || !seen->race.branches[0][i].heard);
+			  !seen->race.branches[0][i].heard;
 	if (seen->race.expired)
 		return;
 	uint64_t late = losers * (witness_now(witness) - witness_happened(witness));
@@ -133,23 +161,58 @@ static void check_losers(struct witness *witness, uint32_t number, const struct 
 				number, record->run->losers, record->run->wasted_ns, losers, most);
 }
 
-/* Who is cut off tells what the flight has waited for that ends with it: all the time, where it has
- * begun it, nobody else waits, and no job has come of it. */
-static void check_flight(struct witness *witness, uint32_t number, struct text verdict,
-		const struct run *run)
+/* Until when the flight of such a request has surely waited for its permit; 0: that is not known.
+ * One that it is alone with until its job begins, or, where none has and the flight ends with it,
+ * to its end. */
+static uint64_t waited_until(
+		const struct witness *witness, uint32_t number, const struct record *record)
 {
 	const struct seen *seen = &witness->requests[number];
 	uint32_t key = witness_planned(witness, number)->key;
-	if (!is_cache(witness, number) || witness->batching || !verdict.data ||
-			!text_equal(verdict, TEXT("miss")) ||
-			witness_others_wait(witness, number) ||
+	if (seen->notes.began > 0)
+		return seen->notes.shared ? 0 : seen->notes.granted;
+	if (record->reason == REASON_NONE || witness_others_wait(witness, number) ||
 			witness->began_of_key[key] >= seen->read)
+		return 0;
+	return witness_now(witness);
+}
+
+/* Who has begun a flight, and waits alone, tells what it has waited for, however it ends. */
+static void check_flight(struct witness *witness, uint32_t number, struct text verdict,
+		const struct record *record)
+{
+	const struct seen *seen = &witness->requests[number];
+	uint64_t queue_ns = record->run->queue_ns;
+	if (!is_cache(witness, number) || witness->batching || !verdict.data ||
+			!text_equal(verdict, TEXT("miss")))
 		return;
-	if (run->queue_ns + seen->turn < witness_now(witness))
+	if (queue_ns + seen->turn < waited_until(witness, number, record))
 		witness_complain(witness,
 				"request %" PRIu32 " says that it waited for a permit for %" PRIu64
-				" ns, and it was from %" PRIu64 " on",
-				number, run->queue_ns, seen->turn);
+				" ns, and it was from %" PRIu64 " to %" PRIu64,
+				number, queue_ns, seen->turn,
+				waited_until(witness, number, record));
+}
+
+void witness_count_cancelled(struct witness *witness, const struct scripted_ask *ask)
+{
+	const struct scope *above = ask->ask.frame.scope->parent;
+	if (ask->cancelled == TIMEOUT && !scope_cancelled(above))
+		witness->timed_out++;
+	else
+		witness->cancelled++;
+}
+
+/* Each question that was cancelled is told of once, by one request: but for those of flights that
+ * need no waiter; and one that has timed out may be found cut off before its fan-out has heard. */
+void witness_told_check_end(struct witness *witness)
+{
+	uint64_t least = witness->plan->configuration.refreshes ? 0 : witness->cancelled;
+	uint64_t most = witness->cancelled + witness->timed_out;
+	if (witness->losers < least || witness->losers > most)
+		witness_complain(witness,
+				"%" PRIu64 " losers were told of, and not %" PRIu64 " to %" PRIu64,
+				witness->losers, least, most);
 }
 
 void witness_check_told(
@@ -158,10 +221,11 @@ void witness_check_told(
 	const struct seen *seen = &witness->requests[number];
 	if (!record->run || seen->foretold != FORETOLD_NOTHING)
 		return;
+	witness->losers += record->run->losers;
 	struct text verdict = seen->notes.verdict;
 	check_verdict(witness, number, record->run, waited);
-	if (waited && record->reason != REASON_NONE)
-		check_flight(witness, number, verdict, record->run);
+	if (waited)
+		check_flight(witness, number, verdict, record);
 	check_losers(witness, number, record);
 	if (record->reason == REASON_NONE)
 		check_queue(witness, number, record->run);

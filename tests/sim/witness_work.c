@@ -172,8 +172,10 @@ uint32_t witness_job_started(struct witness *witness, const struct scripted_job 
 		check_one_run(witness, job, key);
 		witness->began_of_key[key] = witness_now(witness);
 	}
-	if (request == NOBODY)
+	if (request == NOBODY) {
 		witness_cache_started(witness, key, query);
+		witness_flight_began(witness, key, query);
+	}
 	uint32_t run = add_run(witness, generation, key, request);
 	if (request != NOBODY)
 		witness_gate_started(witness, job, run, request);
@@ -233,6 +235,7 @@ void witness_ask_cancelled(struct witness *witness, const struct scripted_ask *a
 {
 	uint32_t request = request_of_ask(ask);
 	--*live_of(witness, generation_of_ask(witness, ask), key_of_ask(ask));
+	witness_count_cancelled(witness, ask);
 	if (request != NOBODY)
 		witness_stream_answered(witness, request, false);
 	witness_breaker_cancelled(witness, ask);

@@ -301,39 +301,73 @@ static void test_the_last_to_leave_cancels_it(void **state)
 	assert_int_equal(ends, 1);
 }
 
-static void test_one_knows_whether_it_is_the_last(void **state)
+/* Of a flight that goes on it is the last to leave. */
+static void test_one_tells_of_the_flight(void **state)
 {
 	ask_many(2);
 	struct flight *flight = flight_find(&table, 7, key());
-	assert_false(waiter_is_last(&askers[0].waiter));
+	assert_false(waiter_tells(&askers[0].waiter));
 	scope_cancel(&askers[1].scope, GONE);
-	assert_false(waiter_is_last(&askers[1].waiter));
-	assert_true(waiter_is_last(&askers[0].waiter)); /* it would be */
+	assert_false(waiter_tells(&askers[1].waiter));
+	assert_true(waiter_tells(&askers[0].waiter)); /* it would */
 	flight_hold(flight);
-	assert_false(waiter_is_last(&askers[0].waiter));
+	assert_false(waiter_tells(&askers[0].waiter));
 	flight_release(flight, DRAIN);
 	scope_cancel(&askers[0].scope, GONE);
-	assert_true(waiter_is_last(&askers[0].waiter)); /* it was */
+	assert_true(waiter_tells(&askers[0].waiter)); /* it does */
 	run();
-	assert_true(waiter_is_last(&askers[0].waiter));
-	assert_false(waiter_is_last(&askers[1].waiter));
+	assert_true(waiter_tells(&askers[0].waiter));
+	assert_false(waiter_tells(&askers[1].waiter));
 	leave_many(2);
 }
 
-static void test_nobody_is_the_last_of_a_flight_that_ends_by_itself(void **state)
+static void run_one(void)
 {
-	ask_many(1);
+	assert_false(runner_idle(&async.runner));
+	runner_drain(&async.runner, 1);
+}
+
+static void run_until_ended(const struct flight *flight)
+{
+	while (!flight->ended)
+		run_one();
+}
+
+/* It has ended by itself, and all who wait are cut off before they are woken. */
+static void test_the_last_tells_of_a_flight_that_has_ended(void **state)
+{
+	ask_many(2);
 	struct flight *flight = flight_find(&table, 7, key());
+	flight_hold(flight);
 	finish(flight, STATUS_OK);
-	while (!flight->ended) {
-		assert_false(runner_idle(&async.runner));
-		runner_drain(&async.runner, 1);
-	}
-	assert_false(waiter_is_last(&askers[0].waiter));
+	run_until_ended(flight);
+	assert_false(waiter_tells(&askers[0].waiter));
 	scope_cancel(&askers[0].scope, GONE);
+	assert_false(waiter_tells(&askers[0].waiter));
+	assert_true(waiter_tells(&askers[1].waiter));
+	scope_cancel(&askers[1].scope, GONE);
+	assert_true(waiter_tells(&askers[1].waiter));
 	run();
-	assert_false(waiter_is_last(&askers[0].waiter));
-	leave(&askers[0]);
+	assert_false(waiter_tells(&askers[0].waiter));
+	assert_true(waiter_tells(&askers[1].waiter));
+	leave_many(2);
+}
+
+/* One that left before has nothing to do with it. */
+static void test_who_was_woken_tells_until_it_has_heard(void **state)
+{
+	ask_many(2);
+	struct flight *flight = flight_find(&table, 7, key());
+	scope_cancel(&askers[1].scope, GONE);
+	finish(flight, STATUS_OK);
+	while (link_in_list(&askers[0].waiter.link))
+		run_one();
+	assert_true(waiter_tells(&askers[0].waiter));
+	assert_false(waiter_tells(&askers[1].waiter));
+	run();
+	assert_false(waiter_tells(&askers[0].waiter));
+	assert_false(waiter_tells(&askers[1].waiter));
+	leave_many(2);
 }
 
 /* The work has finished, but nobody has heard of it yet when the last one leaves. */
@@ -745,7 +779,7 @@ static void test_who_is_cancelled_already_does_not_wait(void **state)
 	memset(&late->waiter, 0xff, sizeof(late->waiter));
 	waiter_init(&late->waiter, flight, &root->owner.frame, &late->scope);
 	assert_int_equal(frame_start(&late->waiter.frame), DONE);
-	assert_false(waiter_is_last(&late->waiter));
+	assert_false(waiter_tells(&late->waiter));
 	assert_int_equal(flight->waiter_count, 1);
 	leave(late);
 	finish(flight, STATUS_OK);
@@ -861,8 +895,9 @@ int main(void)
 			TEST(test_the_first_has_no_special_place),
 			TEST(test_all_but_the_last_leave),
 			TEST(test_the_last_to_leave_cancels_it),
-			TEST(test_one_knows_whether_it_is_the_last),
-			TEST(test_nobody_is_the_last_of_a_flight_that_ends_by_itself),
+			TEST(test_one_tells_of_the_flight),
+			TEST(test_the_last_tells_of_a_flight_that_has_ended),
+			TEST(test_who_was_woken_tells_until_it_has_heard),
 			TEST(test_the_last_leaves_between_the_finish_and_the_end),
 			TEST(test_each_waiter_has_its_own_deadline),
 			TEST(test_the_ceiling),

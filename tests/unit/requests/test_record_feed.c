@@ -19,6 +19,8 @@
 	"  patient:\n    steps: [retry: {attempts: 2, initial: 1ms, max: 1ms, steps: [timeout: "   \
 	"{after: 20ms, steps: [cache: {in: hot, key: p, ttl: 1s, miss: [fanout: {to: [north], "    \
 	"body: {}, wait: any}]}]}]}]\n"                                                            \
+	"  raced:\n    steps: [cache: {in: hot, key: r, ttl: 0s, miss: [fanout: {to: [north, "     \
+	"south], body: {}, wait: any}]}]\n"                                                        \
 	"  offer:\n    steps: [fanout: {to: [north, south, east], wait: any}]\n"                   \
 	"  best:\n    steps: [fanout: {to: [north, south], each: {s: \"${all}\"}, on_error: "      \
 	"partial, timeout: 20ms, best: {lowest: price}}]\n"
@@ -235,6 +237,31 @@ static void test_costs_of_a_flight_that_a_timeout_has_ended(void **state)
 	world_at(&h.world, 30);
 	quote(&h.world.north, "1");
 	expect_told("feed.f,\"status\":\"OK\",\"losers\":1,\"wasted_us\":20115\n");
+}
+
+/* South is a loser, and of one of them, whenever in the turn they are cut off in which north
+ * answers. */
+static void expect_one_to_tell(struct peer *peer, size_t after)
+{
+	peer_send(peer, "raced 1 1000");
+	peer_send(peer, "raced 2 1000");
+	(void)world_turn(&h.world);
+	scripted_ask_end(scripted_ask(&h.world.north, 0), STATUS_OK, "1");
+	runner_drain(&h.world.async.runner, after);
+	peer_send(peer, "$cancel 1 -");
+	peer_send(peer, "$cancel 2 -");
+	(void)world_turn(&h.world);
+	const char *told = harness_told(&h);
+	if (strcmp(told, "feed.f,\"losers\":0\nfeed.f,\"losers\":1\n") != 0)
+		assert_string_equal(told, "feed.f,\"losers\":1\nfeed.f,\"losers\":0\n");
+}
+
+static void test_costs_of_a_flight_that_ends_as_its_waiters_do(void **state)
+{
+	load_feeds("    f: {from: request.raced, select: losers}\n");
+	struct peer *peer = connect();
+	for (size_t after = 0; after < 20; after++)
+		expect_one_to_tell(peer, after);
 }
 
 static void test_the_best_wins_and_who_is_silent_times_out(void **state)
@@ -518,6 +545,7 @@ int main(void)
 			request_test(test_what_became_of_each_question),
 			request_test(test_a_question_of_a_flight),
 			request_test(test_costs_of_a_flight_that_a_timeout_has_ended),
+			request_test(test_costs_of_a_flight_that_ends_as_its_waiters_do),
 			request_test(test_the_best_wins_and_who_is_silent_times_out),
 			request_test(test_questions_that_are_cut_off),
 			request_test(test_questions_of_an_answer_in_parts),

@@ -39,6 +39,20 @@ static void test_the_first_so_many_stand_in_their_order(void **state)
 	assert_int_equal(trial->run.losers, 1);
 }
 
+/* Nothing was cancelled. */
+static void test_what_answers_in_the_same_moment_is_no_loser(void **state)
+{
+	load_fanout("to: [north, south, east], wait: any");
+	struct trial *trial = start("p", "{}", 1000);
+	struct scripted_ask *second = ask(&world.south, 0);
+	quote(&world.north, 0, "1");
+	scripted_ask_end(second, STATUS_OK, "2");
+	expect(trial, "OK 1");
+	assert_int_equal(trial->run.losers, 1);
+	assert_int_equal(world.east.source.stats.cancelled, 1);
+	assert_int_equal(world.south.source.stats.cancelled, 0);
+}
+
 static void test_losers_end_after_the_answer(void **state)
 {
 	load_fanout("to: [north, south], wait: any");
@@ -245,6 +259,7 @@ int main(void)
 			stage_test(test_all_are_waited_for),
 			stage_test(test_any_is_the_first_good_answer),
 			stage_test(test_the_first_so_many_stand_in_their_order),
+			stage_test(test_what_answers_in_the_same_moment_is_no_loser),
 			stage_test(test_losers_end_after_the_answer),
 			stage_test(test_one_that_answers_at_once_spares_the_others),
 			stage_test(test_answers_in_one_turn_count_in_the_order_they_came),
