@@ -66,11 +66,17 @@ void witness_foretell_verdict(struct witness *witness, uint32_t number)
 				number);
 }
 
+/* What was told may be absent. */
+static bool is_verdict(struct text told, struct text known)
+{
+	return told.data && text_equal(told, known);
+}
+
 /* Of one that ended at once the latest look into a cache was its own. */
 static void check_hit(struct witness *witness, uint32_t number, struct text verdict)
 {
 	enum status status = witness->requests[number].status;
-	bool hit = text_equal(verdict, TEXT("hit"));
+	bool hit = is_verdict(verdict, TEXT("hit"));
 	bool given = status == STATUS_OK || status == STATUS_NOT_FOUND;
 	if (hit != witness->found || (given && !hit))
 		witness_complain(witness, "request %" PRIu32 " ends %s with cache=%.*s", number,
@@ -89,7 +95,7 @@ static void check_verdict(
 		return;
 	if (!waited)
 		check_hit(witness, number, run->cache);
-	else if (due.data && !text_equal(due, run->cache))
+	else if (due.data && !is_verdict(run->cache, due))
 		witness_complain(witness, "request %" PRIu32 " says cache=%.*s and not %.*s",
 				number, TEXT_ARG(run->cache), TEXT_ARG(due));
 }
@@ -183,8 +189,7 @@ static void check_flight(struct witness *witness, uint32_t number, struct text v
 {
 	const struct seen *seen = &witness->requests[number];
 	uint64_t queue_ns = record->run->queue_ns;
-	if (!is_cache(witness, number) || witness->batching || !verdict.data ||
-			!text_equal(verdict, TEXT("miss")))
+	if (!is_cache(witness, number) || witness->batching || !is_verdict(verdict, TEXT("miss")))
 		return;
 	if (queue_ns + seen->turn < waited_until(witness, number, record))
 		witness_complain(witness,
