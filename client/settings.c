@@ -13,6 +13,8 @@
 #define BUDGET_MAX  999999999
 #define SECONDS_MAX 999999999
 
+#define ID_WRONG "--id must be 1 to 64 of A-Z a-z 0-9 _ . : -, and not - alone, not \"%s\""
+
 static const char help[] =
 		"sluicectl: asks sluiced, and watches it\n"
 		"\n"
@@ -117,8 +119,9 @@ static bool read_option(struct settings *settings, int option, const char *argum
 		return true;
 	default:
 		settings->id = text_of(argument);
-		return wire_is_id(settings->id) ||
-		       wrong("--id must be 1 to 64 of A-Z a-z 0-9 _ . : -, not \"%s\"", argument);
+		if (wire_is_id(settings->id))
+			return true;
+		return wrong(ID_WRONG, argument);
 	}
 }
 
@@ -133,6 +136,8 @@ static bool read_options(struct settings *settings, int argc, char **argv, unsig
 			return wrong("%s needs a value", argv[optind - 1]);
 		if (option == '?' && optopt > ' ')
 			return wrong("there is no option -%c", optopt); /* in a cluster, maybe */
+		if (option == '?' && optopt > 0)
+			return wrong("--%s takes no value", options[optopt].name);
 		if (option == '?')
 			return wrong("there is no option %s", argv[optind - 1]);
 		if (option == HELP || option == VERSION) {

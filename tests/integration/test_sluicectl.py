@@ -256,6 +256,7 @@ def test_usage(stack):
         equal((arguments, *found), (arguments, 2, "", 1, True))
     for argument, option in ("-xy", "-x"), ("-y", "-y"), ("--nothing", "--nothing"):
         equal(run("ping", argument).stderr, f"sluicectl: there is no option {option}; see sluicectl --help\n")
+    equal(run("call", "p", "--fresh=1").stderr, "sluicectl: --fresh takes no value; see sluicectl --help\n")
     done = run("--help")
     equal((done.returncode, done.stderr), (0, ""))
     assert "sluicectl call" in done.stdout
