@@ -21,7 +21,7 @@ struct front;
 #define LINGER_MS 500
 /* How long what libzmq still does then is waited for, unless it looks up a name: to send that, and
  * to let go. */
-#define NETWORK_NS UINT64_C(2000000000)
+#define NETWORK_NS UINT64_C(5000000000)
 /* How long a worker that is stuck in its database is waited for. */
 #define WORKERS_NS UINT64_C(1000000000)
 

@@ -42,7 +42,7 @@ def test_ready_and_stopping(stack):
     daemon.signal(signal.SIGTERM)
     message = daemon.manager.wait_for("STOPPING=1", daemon.process)
     # The drain, a worker that does not come back, and what libzmq still does.
-    equal(message, {"STOPPING": "1", "EXTEND_TIMEOUT_USEC": str(2000000 + 1000000 + 2000000), "STATUS": "draining"})
+    equal(message, {"STOPPING": "1", "EXTEND_TIMEOUT_USEC": str(2000000 + 1000000 + 5000000), "STATUS": "draining"})
     equal(daemon.end(), {"read": 1, "answered": 1, "gone": 0, "undelivered": 0})
 
 
