@@ -5,8 +5,11 @@
  */
 #include "daemon/stats.h"
 
+#include <fcntl.h>
 #include <inttypes.h>
-#include <malloc.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
 
 #include "daemon/feed.h"
 #include "daemon/state.h"
@@ -97,6 +100,22 @@ static size_t count_generations(const struct daemon *daemon)
 	return count - (daemon->next != NULL);
 }
 
+/*
+ * 0: it can't be read. What is allocated, mallinfo2(3) would say, and count all that is free for
+ * it, piece by piece: 45 ms beside 256 MiB of cached values, in which nobody is answered.
+ */
+static uint64_t resident_bytes(void)
+{
+	char pages[128] = ""; /* in all, resident, and more (proc(5)) */
+	int fd = open("/proc/self/statm", O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return 0;
+	ssize_t size = read(fd, pages, sizeof(pages) - 1);
+	(void)close(fd);
+	const char *resident = size > 0 ? strchr(pages, ' ') : NULL;
+	return resident ? strtoull(resident, NULL, 10) * (uint64_t)sysconf(_SC_PAGESIZE) : 0;
+}
+
 static void write_all(struct buffer *buffer, struct daemon *daemon)
 {
 	const struct resources *resources = &daemon->current->resources;
@@ -105,13 +124,12 @@ static void write_all(struct buffer *buffer, struct daemon *daemon)
 	write_resources(buffer, "caches", DRIVER_CACHE, resources);
 	write_resources(buffer, "sources", DRIVER_SOURCE, resources);
 	feed_write_stats(daemon->feed, buffer);
-	struct mallinfo2 heap = mallinfo2();
 	buffer_append_format(buffer,
 			",\"generation\":%" PRIu64 ",\"generations\":%zu,\"lag_us\":%" PRIu64
-			",\"dropped\":%" PRIu64 ",\"heap\":%zu",
+			",\"dropped\":%" PRIu64 ",\"resident\":%" PRIu64,
 			daemon->current->generation.number, count_generations(daemon),
 			daemon->loop.lag_highest_ns / 1000, feed_dropped(daemon->feed),
-			heap.uordblks + heap.hblkhd);
+			resident_bytes());
 	daemon->loop.lag_highest_ns = 0;
 }
 

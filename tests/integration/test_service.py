@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """sluiced as a service: what it tells its manager, which signals it minds, and how a start fails."""
 import os
+import pathlib
+import re
 import signal
 import subprocess
 import sys
@@ -170,6 +172,15 @@ def test_without_a_feed(stack):
     serves(stack, daemon)
 
 
+def test_memory_is_told(stack):
+    _, daemon = prepared(stack)
+    resident = Feed(stack, daemon).stats()["resident"]
+    status = pathlib.Path(f"/proc/{daemon.process.pid}/status").read_text()
+    highest = int(re.search(r"VmHWM:\s+(\d+) kB", status)[1]) << 10
+    # The kernel's own sum is a few pages behind for each thread.
+    assert 1 << 20 < resident < highest + (4 << 20), (resident, highest)
+
+
 def test_events(stack):
     _, daemon = prepared(stack)
     feed = Feed(stack, daemon, "daemon.")
@@ -185,5 +196,5 @@ tap.run([
     test_sigpipe, test_ready_waits_for_what_is_required, test_stopped_before_it_is_ready, test_start_timeout,
     test_a_warning_is_said_once, test_a_required_source_that_is_not_there, test_an_address_in_use,
     test_an_address_of_another_machine, test_without_a_feed,
-    test_events,
+    test_memory_is_told, test_events,
 ])
