@@ -190,7 +190,7 @@ class Sluiced:
     @contextlib.contextmanager
     def held_up(self):
         """Its loop stands still, in a line for the log that nobody reads, while libzmq goes on. What is sent from here
-        on it finds all at once."""
+        on it finds all at once. Whom libzmq cuts off meanwhile sees it when the loop goes on (daemon/arrivals.c)."""
         pipe = os.open(f"/proc/{self.process.pid}/fd/2", os.O_WRONLY | os.O_NONBLOCK)
         self.log.go_on.clear()
         try:
