@@ -50,8 +50,6 @@ typedef void (*ask_visit_fn)(void *user, const struct ask_told *told);
 
 struct stage_type {
 	const char *name;
-	const char *help;
-	const struct option *options;
 	size_t stage_size;
 	size_t frame_size;
 	bool may_stand; /* it may end without a value of its own: the one before it stands */

@@ -12,30 +12,21 @@
 #include "pipeline/stages/timeout.h"
 #include "pipeline/stages/when.h"
 
-static const struct stage_type *const types[] = {&cache_type, &lookup_type, &fanout_type,
-		&call_type, &retry_type, &timeout_type, &when_type};
+#define STAGES(STAGE)                                                                              \
+	STAGE(cache, "reads; on a miss runs `miss` once for all who ask at that moment")           \
+	STAGE(lookup, "one query to a database, bounded")                                          \
+	STAGE(fanout, "asks many sources at once")                                                 \
+	STAGE(call, "runs another pipeline")                                                       \
+	STAGE(timeout, "steps with a limit of their own")                                          \
+	STAGE(retry, "steps that are tried again when they fail")                                  \
+	STAGE(when, "steps that run only under a condition")
 
-const struct option_variant stage_variants[] = {
-		{.name = "cache",
-				.help = "reads; on a miss runs `miss` once for all who ask at that "
-					"moment",
-				.table = cache_options},
-		{.name = "lookup",
-				.help = "one query to a database, bounded",
-				.table = lookup_options},
-		{.name = "fanout", .help = "asks many sources at once", .table = fanout_options},
-		{.name = "call", .help = "runs another pipeline", .table = call_options},
-		{.name = "timeout",
-				.help = "steps with a limit of their own",
-				.table = timeout_options},
-		{.name = "retry",
-				.help = "steps that are tried again when they fail",
-				.table = retry_options},
-		{.name = "when",
-				.help = "steps that run only under a condition",
-				.table = when_options},
-		{.name = NULL},
-};
+#define TYPE(stage, words)    &stage##_type,
+#define VARIANT(stage, words) {.name = #stage, .help = (words), .table = stage##_options},
+
+static const struct stage_type *const types[] = {STAGES(TYPE)};
+
+const struct option_variant stage_variants[] = {STAGES(VARIANT){.name = NULL}};
 
 const struct stage_type *stage_type_find(struct text name)
 {
