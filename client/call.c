@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * With ZMQ_IMMEDIATE a request waits here until there is a connection, so that "nobody listens" and
- * "no answer" can be told apart, and a request whose time is over never leaves later. What was
- * asked over a connection that is lost is never answered: libzmq makes another, and says nothing of
- * it.
+ * A request waits here until there is a connection, so that "nobody listens" and "no answer" can be
+ * told apart. (With ZMQ_IMMEDIATE libzmq would wait for it, and drop an answer that is not read
+ * when the connection ends.) What was asked over a connection that is lost is never answered:
+ * libzmq makes another, and says nothing of it.
  */
 #include "client/call.h"
 
@@ -23,14 +23,20 @@
 #define ROUND_TRIP_MS 1000
 #define TIMEOUT_MS    5000
 
-/* Waits until the socket is ready for that, or the absolute time. */
-static bool wait_for(void *socket, short events, uint64_t until_ms)
+#define CHANGES (ZMQ_EVENT_HANDSHAKE_SUCCEEDED | ZMQ_EVENT_DISCONNECTED)
+
+/* Waits until the connection is there. What was lost before is of no matter. */
+static bool wait_connected(const struct connection *connection, uint64_t until_ms)
 {
-	zmq_pollitem_t item = {.socket = socket, .events = events};
-	while (!(item.revents & events) && clock_ms() < until_ms)
+	zmq_pollitem_t item = {.socket = connection->monitor, .events = ZMQ_POLLIN};
+	bool up = false;
+	while (!up && clock_ms() < until_ms) {
 		if (zmq_poll(&item, 1, clock_left_ms(until_ms)) < 0 && errno != EINTR)
 			return false;
-	return item.revents & events;
+		for (unsigned event; (event = connection_event(connection)) != 0;)
+			up = event == ZMQ_EVENT_HANDSHAKE_SUCCEEDED;
+	}
+	return up;
 }
 
 /* Waits for a message. *ret_lost: there won't be one. What came before the connection was lost is
@@ -184,20 +190,13 @@ static enum result listen_to(const struct settings *settings, const struct conne
 	}
 }
 
-/* What was lost before is of no matter: there is another by now. */
-static bool send_request(const struct connection *connection, struct text request)
-{
-	while (connection_event(connection))
-		;
-	return zmq_send(connection->socket, request.data, request.size, ZMQ_DONTWAIT) >= 0;
-}
-
 static enum result exchange(const struct settings *settings, const struct connection *connection,
 		struct text request)
 {
 	uint64_t until_ms = clock_ms() + timeout_of(settings);
-	if (!wait_for(connection->socket, ZMQ_POLLOUT, until_ms) ||
-			!send_request(connection, request)) {
+	if (!wait_connected(connection, until_ms) ||
+			zmq_send(connection->socket, request.data, request.size, ZMQ_DONTWAIT) <
+					0) {
 		(void)fprintf(stderr,
 				"sluicectl: nobody listens at %s; start sluiced, or say where it "
 				"is with --endpoint\n",
@@ -207,24 +206,17 @@ static enum result exchange(const struct settings *settings, const struct connec
 	return listen_to(settings, connection, until_ms);
 }
 
-static bool connect_door(const struct settings *settings, const struct connection *connection)
-{
-	const int on = 1;
-	(void)zmq_setsockopt(connection->socket, ZMQ_IMMEDIATE, &on, sizeof(on));
-	return connection_connect(connection, "--endpoint", settings->endpoint);
-}
-
 static enum result call(const struct settings *settings, void *context, struct text body)
 {
 	struct buffer request;
 	buffer_init(&request);
 	enum result result = RESULT_NO_ANSWER;
 	struct connection connection = {.socket = NULL};
-	if (!connection_open(&connection, context, ZMQ_DEALER, ZMQ_EVENT_DISCONNECTED) ||
+	if (!connection_open(&connection, context, ZMQ_DEALER, CHANGES) ||
 			!write_request(settings, body, &request))
 		(void)fprintf(stderr,
 				"sluicectl: no memory or no descriptor is left for a connection\n");
-	else if (!connect_door(settings, &connection))
+	else if (!connection_connect(&connection, "--endpoint", settings->endpoint))
 		result = RESULT_USAGE;
 	else
 		result = exchange(settings, &connection, buffer_text(&request));

@@ -180,6 +180,22 @@ def test_a_connection_that_is_cut(stack):
            "limits.message\n"))
 
 
+def test_an_answer_before_the_end(stack):
+    """The connection ends right behind it, before sluicectl has come to read it."""
+    for _ in range(5):
+        context = zmq.Context()
+        router = context.socket(zmq.ROUTER)
+        router.bind("tcp://127.0.0.1:*")
+        process = start(stack, "--endpoint", router.last_endpoint.decode(), "ping", "--id", "p")
+        client, _ = router.recv_multipart()
+        process.send_signal(signal.SIGSTOP)
+        router.send_multipart([client, b"p OK us=1"])
+        router.close(linger=TIMEOUT_MS)
+        context.term()
+        process.send_signal(signal.SIGCONT)
+        equal(process.communicate(timeout=TIMEOUT_MS / 1000), ("p OK us=1\n", ""))
+
+
 def test_nobody_listens(stack):
     directory = stack.enter_context(tempfile.TemporaryDirectory())
     endpoint = f"ipc://{directory}/nobody"
@@ -269,6 +285,7 @@ tap.run([
     test_over_ipv6, test_what_is_sent, test_a_body_on_stdin, test_a_body_on_stdin_without_an_end, test_a_fresh_answer,
     test_what_is_printed, test_parts_are_printed_as_they_come, test_parts_without_an_end, test_other_statuses,
     test_a_source_speaks_the_same_wire, test_no_answer,
-    test_a_connection_that_is_cut, test_nobody_listens, test_watch_prints_each_event_at_once, test_watch_ends_with_a_signal,
+    test_a_connection_that_is_cut, test_an_answer_before_the_end, test_nobody_listens,
+    test_watch_prints_each_event_at_once, test_watch_ends_with_a_signal,
     test_watch_ends_with_its_time, test_watch_says_that_nobody_listens, test_usage,
 ])
