@@ -19,6 +19,7 @@ from tap import equal
 FAILING, QUOTES = sys.argv[1:]
 
 CONFIG = """
+limits: {deadline: 30s}
 databases: {catalog: {sqlite: catalog.db, connections: 1}}
 caches: {hot: {memory: 1MiB}}
 sources: {north: {zmq: "ENDPOINT", required: true}}
