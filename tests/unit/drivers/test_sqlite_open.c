@@ -3,6 +3,8 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -33,6 +35,25 @@ static void test_a_missing_file_is_not_made(void **state)
 	sqlite_fixture_sql(f, "SELECT 1");
 	sqlite_fixture_open_fails(f, 1, RESOURCE_LINE, "No such file or directory");
 	assert_int_equal(access(f->path, F_OK), -1);
+}
+
+/* There may be some again, so it may be opened again, and it is said once. */
+static void test_no_descriptors_are_left(void **state)
+{
+	struct sqlite_fixture *f = *state;
+	struct rlimit usual, none;
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &usual), 0);
+	none = (struct rlimit){0, usual.rlim_max};
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+	for (int k = 0; k < 2; k++)
+		f->resource->driver->open(f->resource, &f->diag);
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &usual), 0);
+	assert_false(f->resource->ready);
+	assert_non_null(strstr(f->resource->trouble, "descriptors"));
+	assert_int_equal(f->diag.errors, 1);
+	f->resource->driver->open(f->resource, &f->diag);
+	assert_true(f->resource->ready);
+	assert_null(f->resource->trouble);
 }
 
 static void test_a_directory(void **state)
@@ -296,6 +317,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 			TEST(test_a_database_without_queries),
 			TEST(test_a_missing_file_is_not_made),
+			TEST(test_no_descriptors_are_left),
 			TEST(test_a_directory),
 			TEST(test_a_file_that_is_no_database),
 			TEST(test_a_path_that_is_none),
