@@ -305,7 +305,8 @@ static void stop(struct daemon *daemon)
 	bool ended = network_end(daemon->zmq, loop_now() + NETWORK_NS);
 	if (!ended)
 		log_line(&daemon->log, LOG_LEVEL_WARNING,
-				"the name of a source is still being looked up, and is left");
+				"libzmq has not ended, and is left: it may be looking up the name "
+				"of a source");
 	drain_log(daemon);
 	if (!settled || !ended)
 		return;

@@ -19,8 +19,8 @@ struct front;
 
 /* What libzmq may still send when the door is closed. */
 #define LINGER_MS 500
-/* How long libzmq is waited for at the end: to send what it may, and to let go. It takes longer
- * only where it looks up a name. */
+/* How long libzmq is waited for at the end, where it may be that it looks up a name: to send what
+ * it may, and to let go. */
 #define NETWORK_NS UINT64_C(5000000000)
 /* How long a worker that is stuck in its database is waited for. */
 #define WORKERS_NS UINT64_C(1000000000)

@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <pthread.h>
 #include <semaphore.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <time.h>
 #include <zmq.h>
@@ -42,6 +43,10 @@ void *network_new(void)
 	return context;
 }
 
+/* Whether there ever was one to look up: else nothing can hold the end up for long. With very many
+ * clients it takes libzmq seconds, and their last replies leave in them. */
+static atomic_bool any_names;
+
 static bool prepare(void *socket, enum thread thread, bool ipv6)
 {
 	const uint64_t only = UINT64_C(1) << thread;
@@ -69,6 +74,8 @@ int network_connect(void *socket, const char *endpoint)
 	struct text host = host_of(endpoint);
 	bool ipv6 = endpoint_is_ipv6(host);
 	enum thread thread = !host.data || ipv6 || endpoint_is_ipv4(host) ? ADDRESSES : NAMES;
+	if (thread == NAMES)
+		atomic_store(&any_names, true);
 	bool connected = prepare(socket, thread, ipv6) && zmq_connect(socket, endpoint) == 0;
 	return connected ? 0 : -zmq_errno();
 }
@@ -121,7 +128,7 @@ static bool is_over(struct end *end, uint64_t until)
 
 bool network_end(void *context, uint64_t until)
 {
-	struct end *end = context ? start_end(context) : NULL;
+	struct end *end = context && atomic_load(&any_names) ? start_end(context) : NULL;
 	if (!end) {
 		terminate(context);
 		return true;

@@ -15,8 +15,8 @@ int network_bind(void *socket, const char *endpoint);
 int network_connect(void *socket, const char *endpoint);
 
 /*
- * Ends the context, whose sockets have all been closed, and waits for it until the absolute time
- * `until` (loop_now()). False: a name is still being looked up; all that libzmq has is left to it,
- * until the process ends, which may be at once. Takes NULL.
+ * Ends the context, whose sockets have all been closed, and waits for it; where there are names,
+ * only until the absolute time `until` (loop_now()). False: one is still being looked up; all that
+ * libzmq has is left to it, until the process ends, which may be at once. Takes NULL.
  */
 bool network_end(void *context, uint64_t until);

@@ -90,6 +90,9 @@ static void end_without(unsigned failing)
 {
 	void *context = network_new();
 	assert_non_null(context);
+	void *named = make(context, ZMQ_PUSH);
+	assert_int_equal(network_connect(named, "tcp://localhost:1"), 0);
+	zmq_close(named);
 	check(context, "tcp://127.0.0.1:*");
 	allocations_fail_once_after(failing);
 	assert_true(network_end(context, UINT64_MAX));
