@@ -81,8 +81,10 @@ struct attempt {
 struct group {
 	struct gather gather;
 	struct value element;
-	struct text name;	  /* the element's, as a JSON string; absent without `each` */
-	struct arena *arena;	  /* of what is asked and answered: the run's, or its own */
+	struct text name;    /* the element's, as a JSON string; absent without `each` */
+	struct text body;    /* that its sources are sent which have none of their own; absent: not
+				made yet */
+	struct arena *arena; /* of what is asked and answered: the run's, or its own */
 	struct attempt *attempts; /* of its branches */
 	uint64_t limit;		  /* of them all, `timeout` aside */
 	uint32_t next;		  /* the source whose turn it is */

@@ -148,7 +148,7 @@ static bool ask(struct fanout_frame *self, struct group *group, uint32_t i)
 	if (!ask)
 		return out_of_memory(self);
 	struct filled filled;
-	if (!question_fill(question, &names, &filled, &self->base.frame.outcome))
+	if (!question_fill(question, &names, &group->body, &filled, &self->base.frame.outcome))
 		return false;
 	struct scope *scope = gather_scope(&group->gather, i, limit_of(self, group, attempt));
 	source->ops->ask_init(ask, source, group->arena, &self->base.frame, scope);

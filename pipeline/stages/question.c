@@ -64,6 +64,7 @@ void question_compile(struct compiler *compiler, struct question *question,
 	if (!source->without_body) {
 		const struct option_map *templates = body->given ? body->map : source->body;
 		question->has_body = templates != NULL;
+		question->own_body = templates != NULL && !body->given;
 		question->body = compile_templates(compiler, templates);
 	}
 	compile_texts(compiler, question, to);
@@ -88,21 +89,32 @@ static struct text body_of_each(const struct question *question, const struct na
 	return buffer_text(&buffer);
 }
 
-static bool fill_body(const struct question *question, struct names *names, struct filled *ret,
+static bool make_body(const struct question *question, struct names *names, struct text *ret,
 		struct outcome *ret_outcome)
 {
 	struct value value;
 	if (question->has_body) {
 		if (!names_object(names, &question->body, &value, ret_outcome))
 			return false;
-		ret->body = value.text;
+		*ret = value.text;
 	} else if (question->each_name.data) {
-		ret->body = body_of_each(question, names);
+		*ret = body_of_each(question, names);
 		*ret_outcome = run_out_of_memory();
-		return ret->body.data != NULL;
+		return ret->data != NULL;
 	} else {
-		ret->body = names->activation->body.text;
+		*ret = names->activation->body.text;
 	}
+	return true;
+}
+
+static bool fill_body(const struct question *question, struct names *names, struct text *body,
+		struct filled *ret, struct outcome *ret_outcome)
+{
+	if (question->own_body)
+		return make_body(question, names, &ret->body, ret_outcome);
+	if (!body->data && !make_body(question, names, body, ret_outcome))
+		return false;
+	ret->body = *body;
 	return true;
 }
 
@@ -124,12 +136,12 @@ static bool fill_texts(const struct question *question, struct names *names, str
 	return true;
 }
 
-bool question_fill(const struct question *question, struct names *names, struct filled *ret,
-		struct outcome *ret_outcome)
+bool question_fill(const struct question *question, struct names *names, struct text *body,
+		struct filled *ret, struct outcome *ret_outcome)
 {
 	const struct source *source = question->source;
 	*ret = (struct filled){.body = {NULL, 0}};
-	if (!source->without_body && !fill_body(question, names, ret, ret_outcome))
+	if (!source->without_body && !fill_body(question, names, body, ret, ret_outcome))
 		return false;
 	return source->template_count == 0 || fill_texts(question, names, ret, ret_outcome);
 }

@@ -21,6 +21,7 @@ struct question {
 	struct text target;
 	struct template_map body;
 	bool has_body;		     /* else what `each` binds, or the whole body */
+	bool own_body;		     /* it is the source's; else all are sent the same */
 	struct text each_name;	     /* absent: there is no `each` */
 	struct question_text *texts; /* as many as the source has templates */
 };
@@ -39,6 +40,7 @@ struct filled {
 	const struct text *texts;
 };
 
-/* False: *ret_outcome is why it can't be. */
-bool question_fill(const struct question *question, struct names *names, struct filled *ret,
-		struct outcome *ret_outcome);
+/* body: what all are sent alike that see the same names; absent: nobody has made it yet. False:
+ * *ret_outcome is why it can't be. */
+bool question_fill(const struct question *question, struct names *names, struct text *body,
+		struct filled *ret, struct outcome *ret_outcome);

@@ -34,6 +34,7 @@ FAULTS = [
     # What a source is asked.
     ("a source's own template is filled in as a key is", "pipeline/stages/question.c",
      "names_text(names, text->template, text->use,", "names_text(names, text->template, TEMPLATE_KEY,"),
+    ("each element is asked for as the first is", "pipeline/stages/fanout_branch.c", "&group->body,", "&self->groups->body,"),
     ("a reply that is not large is refused where memory is used up", "pipeline/requests/request.c",
      "outcome.value.text.size < REPLY_LARGE ||", "outcome.value.text.size < REPLY_LARGE / 64 ||"),
     # Turns that leave work over.

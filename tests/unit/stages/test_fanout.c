@@ -155,10 +155,22 @@ static void test_a_source_may_have_a_target_and_a_body_of_its_own(void **state)
 	const struct option_map body = {.values = &value, .count = 1};
 	world.south.source.target = TEXT("price");
 	world.south.source.body = &body;
-	load_fanout("to: [north, south], each: {symbol: '${list}'}");
+	load_fanout("to: [south, north, west], each: {symbol: '${list}'}");
 	(void)start("p", "{\"list\":[\"A\"]}", 1000);
-	expect_asked(&world.north, 0, "quote", "{\"symbol\":\"A\"}");
 	expect_asked(&world.south, 0, "price", "{\"sym\":\"A\"}");
+	expect_asked(&world.north, 0, "quote", "{\"symbol\":\"A\"}");
+	expect_asked(&world.west, 0, "quote", "{\"symbol\":\"A\"}");
+}
+
+static void test_what_all_are_sent_is_made_once_for_each_element(void **state)
+{
+	load_fanout("to: [north, south], each: {symbol: '${list}'}, body: {s: '<${symbol}>'}");
+	(void)start("p", "{\"list\":[\"A\",\"B\"]}", 1000);
+	expect_asked(&world.north, 0, "quote", "{\"s\":\"<A>\"}");
+	expect_asked(&world.north, 1, "quote", "{\"s\":\"<B>\"}");
+	for (size_t i = 0; i < 2; i++)
+		assert_ptr_equal(ask(&world.north, i)->ask.body.data,
+				ask(&world.south, i)->ask.body.data);
 }
 
 static void test_each_element_is_asked_for(void **state)
@@ -267,6 +279,7 @@ int main(void)
 			stage_test(test_an_error_without_words_has_those_of_its_status),
 			stage_test(test_what_is_asked),
 			stage_test(test_a_source_may_have_a_target_and_a_body_of_its_own),
+			stage_test(test_what_all_are_sent_is_made_once_for_each_element),
 			stage_test(test_each_element_is_asked_for),
 			stage_test(test_each_waits_for_all_of_each),
 			stage_test(test_each_of_nothing_is_an_empty_object),
