@@ -8,7 +8,7 @@
  * fanout_compile.c reads the options; fanout.c starts and ends; fanout_each.c takes `each` apart;
  * fanout_branch.c asks, in the order that fanout_hedge.c wants; fanout_best.c tells which answer is
  * the best; fanout_reply.c makes one outcome of what came; fanout_parts.c gives it piece by piece,
- * where it is wanted so; fanout_asks.c tells what became of each ask.
+ * where it is wanted so, with fanout_portion.c; fanout_asks.c tells what became of each ask.
  */
 #include "pipeline/async/causes.h"
 #include "pipeline/async/gather.h"

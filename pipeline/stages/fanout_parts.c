@@ -5,51 +5,17 @@
  * that is the whole.
  *
  * A group is begun only when all that it may give would still have room among what is not read, so
- * a push never finds the queue full, and how much is held does not hang on how many groups there
- * are: each has its own memory, which goes when its parts have been read and its work has ended.
+ * how much is held does not hang on how many groups there are.
  *
  * Invariants: owed + what lies in the queue <= the larger of `ahead` and what one group may give;
  * while the frame waits, a group is open or it waits for the queue.
  */
-#include <assert.h>
+#include "pipeline/stages/fanout_parts.h"
 
-#include "pipeline/async/scope.h"
-#include "pipeline/async/stream_queue.h"
-#include "pipeline/base/arena.h"
 #include "pipeline/base/buffer.h"
-#include "pipeline/stages/fanout.h"
 
 /* Causes that an error names; they are kept when all else of their groups is gone. */
 #define CAUSES_MAX 16
-
-struct fanout_parts {
-	struct stream_queue *queue;
-	struct scope scope; /* of the wait for room */
-	struct stream_room room;
-	uint32_t begun;	   /* groups, in their order */
-	uint32_t each_max; /* parts that one may give */
-	uint32_t owed;	   /* that those which are open may still give */
-	uint32_t good;	   /* groups */
-	bool failed;	   /* some group has no value */
-	bool partial;
-	bool over; /* the first error ends it; its group is not judged yet */
-	struct causes causes;
-};
-
-/* What a group has of its own. It lies in its own arena. */
-struct portion {
-	struct arena arena;
-	struct scope scope; /* a root, above those of its branches */
-	uint32_t owed;
-	uint32_t unread; /* parts that lie in the queue, or are just read */
-	bool closed;
-	bool given[]; /* by source */
-};
-
-struct fanout_part {
-	struct part part;
-	struct portion *portion;
-};
 
 static const struct fanout *fanout_of(const struct fanout_frame *self)
 {
@@ -67,102 +33,6 @@ bool fanout_parts_wanted(const struct fanout_frame *self)
 	const struct fanout *fanout = fanout_of(self);
 	return self->base.answers && self->base.run->parts &&
 	       (fanout->each || gives_members(fanout));
-}
-
-/* The last of it has ended. */
-static void on_idle(struct scope *scope)
-{
-	struct arena arena = container_of(scope, struct portion, scope)->arena;
-	arena_deinit(&arena);
-}
-
-static void give_back(struct portion *portion)
-{
-	if (portion->closed && portion->unread == 0)
-		scope_close(&portion->scope);
-}
-
-static void on_read(struct stream_queue *queue, void *element)
-{
-	struct part *part = element;
-	struct portion *portion = container_of(part, struct fanout_part, part)->portion;
-	portion->unread--;
-	give_back(portion);
-}
-
-static struct portion *portion_new(struct fanout_frame *self, struct group *group)
-{
-	struct arena arena;
-	arena_init(&arena, self->base.run->arena->account);
-	uint32_t count = fanout_of(self)->source_count;
-	struct portion *portion = arena_zalloc(&arena, sizeof(*portion) + count * sizeof(bool));
-	if (!portion) {
-		self->base.frame.outcome = run_out_of_memory();
-		return NULL;
-	}
-	portion->arena = arena;
-	if (fanout_lay_branches(self, group, &portion->arena))
-		return portion;
-	arena = portion->arena;
-	arena_deinit(&arena);
-	return NULL;
-}
-
-static bool open_portion(struct fanout_frame *self, struct group *group)
-{
-	struct fanout_parts *parts = self->parts;
-	struct portion *portion = portion_new(self, group);
-	if (!portion)
-		return false;
-	portion->owed = parts->each_max;
-	parts->owed += portion->owed;
-	scope_init_root(&portion->scope, self->base.run->async, self->base.frame.scope, NULL,
-			SCOPE_FOREVER, on_idle);
-	group->gather.scope = &portion->scope;
-	group->portion = portion;
-	return true;
-}
-
-/* Nothing more is to be said of a group that is closed. */
-static void let_go(struct fanout_frame *self, struct group *group)
-{
-	struct portion *portion = group->portion;
-	self->parts->owed -= portion->owed;
-	portion->closed = true;
-	group->portion = NULL;
-	give_back(portion);
-}
-
-static void let_all_go(struct fanout_frame *self)
-{
-	for (uint32_t i = 0; i < self->parts->begun; i++) {
-		struct group *group = &self->groups[i];
-		if (!group->portion)
-			continue;
-		if (!group->closed)
-			fanout_close_group(self, group);
-		let_go(self, group);
-	}
-}
-
-/* False: memory is out, or nobody wants it any more; the frame's outcome says so. */
-static bool push(struct fanout_frame *self, struct portion *portion, struct part part)
-{
-	struct fanout_part *made = arena_alloc(&portion->arena, sizeof(*made));
-	if (!made || !part.head.data || !part.value.data || !part.tail.data) {
-		self->base.frame.outcome = run_out_of_memory();
-		return false;
-	}
-	*made = (struct fanout_part){part, portion};
-	assert(portion->owed > 0);
-	portion->owed--;
-	self->parts->owed--;
-	enum pushed pushed = stream_queue_push(self->parts->queue, &made->part);
-	assert(pushed != QUEUE_FULL);
-	portion->unread += pushed == QUEUE_TAKEN;
-	if (pushed == QUEUE_CLOSED)
-		self->base.frame.outcome = outcome_status(STATUS_CANCELLED);
-	return pushed == QUEUE_TAKEN;
 }
 
 /* `{"element":`, `{"element":{"source":` or `{"source":`: name is absent where there is no source.
@@ -199,7 +69,7 @@ static bool push_value(struct fanout_frame *self, struct group *group, struct te
 			.value = value_present(value) ? value->text : TEXT("null"),
 			.tail = tail_of(group, source.data != NULL),
 	};
-	return push(self, group->portion, part);
+	return fanout_portion_push(self, group->portion, part);
 }
 
 /* The answers that have come since the last time. */
@@ -241,7 +111,8 @@ static bool push_verdict(struct fanout_frame *self, struct group *group)
 	parts->partial |= verdict.partial || !verdict.good;
 	if (!verdict.good)
 		return !fanout->partial || !fanout->each ||
-		       push(self, group->portion, missing_element(group, verdict.status));
+		       fanout_portion_push(self, group->portion,
+				       missing_element(group, verdict.status));
 	if (gives_members(fanout)) {
 		if (!verdict.lacking)
 			return true;
@@ -250,7 +121,7 @@ static bool push_verdict(struct fanout_frame *self, struct group *group)
 		value.text = (struct text){NULL, 0};
 	}
 	bool absent = fanout->wait == WAIT_ANY && !value_present(&value);
-	return push(self, group->portion,
+	return fanout_portion_push(self, group->portion,
 			(struct part){head_of(group, (struct text){NULL, 0}),
 					absent ? TEXT("null") : value.text, tail_of(group, false)});
 }
@@ -271,7 +142,7 @@ static bool serve(struct fanout_frame *self, struct group *group)
 		return true;
 	if (!push_verdict(self, group))
 		return false;
-	let_go(self, group);
+	fanout_portion_end(self, group);
 	return true;
 }
 
@@ -292,7 +163,7 @@ static void judge_open(struct fanout_frame *self)
 /* It ends, however it stands. */
 static enum progress end(struct fanout_frame *self)
 {
-	let_all_go(self);
+	fanout_portions_end(self);
 	scope_cancel(&self->parts->scope, LOST);
 	scope_close(&self->parts->scope);
 	return DONE;
@@ -326,7 +197,7 @@ static bool begin_groups(struct fanout_frame *self)
 	while (parts->begun < self->group_count && !parts->over && has_room(self)) {
 		struct group *group = &self->groups[parts->begun];
 		parts->begun++;
-		if (!open_portion(self, group) || !fanout_ask_group(self, group) ||
+		if (!fanout_portion_open(self, group) || !fanout_ask_group(self, group) ||
 				!serve(self, group))
 			return false;
 	}
@@ -366,7 +237,7 @@ enum progress fanout_parts_start(struct fanout_frame *self)
 	if (!parts)
 		return frame_done(&self->base.frame, run_out_of_memory());
 	parts->queue = run->parts;
-	parts->queue->release = on_read;
+	fanout_portions_begin(parts);
 	parts->each_max = gives_members(fanout) ? fanout->source_count : 1;
 	causes_init(&parts->causes, run->arena);
 	parts->causes.room = CAUSES_MAX;
@@ -386,7 +257,7 @@ static enum progress wind_down(struct fanout_frame *self, struct frame *child)
 				!gather_complete(&group->gather))
 			continue;
 		fanout_close_group(self, group);
-		let_go(self, group);
+		fanout_portion_end(self, group);
 	}
 	if (self->open + self->parts->begun > self->group_count)
 		return PENDING;

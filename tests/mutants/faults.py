@@ -293,7 +293,7 @@ FAULTS = [
      "	return parts->owed + parts->queue->count + parts->each_max <= max;", "	return parts->owed + parts->each_max <= max;"),
     ("nobody hears that a part was read", "pipeline/stages/fanout_parts.c",
      "	if (queue->count == 0)\n		return PENDING;", "	if (queue->count <= 1)\n		return PENDING;"),
-    ("an element's memory is kept", "pipeline/stages/fanout_parts.c",
+    ("an element's memory is kept", "pipeline/stages/fanout_portion.c",
      "	portion->unread--;\n	give_back(portion);", "	portion->unread--;"),
     ("parts that lack something are said to be all", "pipeline/stages/fanout_parts.c",
      "	outcome.partial = parts->partial;", ""),
