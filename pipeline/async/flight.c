@@ -253,7 +253,6 @@ void waiter_init(struct waiter *waiter, struct flight *flight, struct frame *par
 {
 	frame_init(&waiter->frame, &waiter_ops, parent, scope);
 	waiter->flight = flight;
-	link_init(&waiter->link);
 	waiter->left = false;
 	waiter->tells = false;
 	flight->refs++;
