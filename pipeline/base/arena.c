@@ -24,7 +24,7 @@
 #define MALLOC_OVERHEAD 16
 #define KEPT_MAX	65536
 
-/* Tests have them so small that each block is asked for by itself (tests/unit/meson.build): where
+/* Tests have them so small that each block is asked for by itself (tests/unit/each_block.c): where
  * memory is out, it is then out for that one. */
 #ifndef STEP_FIRST
 #define STEP_FIRST  1792
