@@ -7,6 +7,7 @@
 #include <cmocka.h>
 
 #include "pipeline/base/blob.h"
+#include "pipeline/drivers/sqlite.h"
 #include "tests/unit/drivers/sqlite_fixture.h"
 
 #define FOREVER UINT64_MAX
@@ -342,6 +343,40 @@ static void test_one_failure_does_not_fill_the_log(void **state)
 	for (int i = 0; i < 100; i++)
 		sqlite_fixture_expect(f, query, STATUS_INTERNAL, "the query failed");
 	assert_in_range(f->log_lines, 1, 99);
+	/* After a while it is said again. */
+	int before = f->log_lines;
+	loop_enter(&f->f.loop);
+	async_enter(&f->f.async, f->f.async.now + UINT64_C(10000000000));
+	loop_leave(&f->f.loop);
+	sqlite_fixture_expect(f, query, STATUS_INTERNAL, "the query failed");
+	assert_int_equal(f->log_lines, before + 1);
+}
+
+/* Its cancel comes between the queue and the worker: nothing is opened, prepared or read. */
+static void test_cancelled_as_it_is_taken_it_does_not_run(void **state)
+{
+	struct sqlite_connection connection = {0};
+	struct sqlite_job job = {.cancelled = true};
+	sqlite_connection_run(&connection, &job.work);
+	assert_null(connection.db);
+	assert_null(job.row);
+	assert_int_equal(job.failure.status, STATUS_OK);
+}
+
+/* As one in what is a comment for SQLite alone would. */
+static void test_a_parameter_that_stands_nowhere(void **state)
+{
+	static const struct text names[] = {{"other", 5}, {"sku", 3}};
+	const struct sql_value values[] = {{.kind = SQL_INTEGER, .integer = 7},
+			{.kind = SQL_TEXT, .text = TEXT("a-1")}};
+	struct sqlite_fixture *f = *state;
+	struct query_spec *spec =
+			sqlite_fixture_spec(f, "SELECT price FROM product WHERE sku = :sku");
+	spec->parameters = names;
+	spec->parameter_count = 2;
+	struct query *query = sqlite_fixture_query(f, spec);
+	sqlite_fixture_open(f);
+	sqlite_fixture_expect_row(f, query, values, "{\"price\":9.5}");
 }
 
 static void test_a_file_that_is_overwritten(void **state)
@@ -391,6 +426,8 @@ int main(void)
 			TEST(test_a_table_that_goes_and_comes_back),
 			TEST(test_columns_that_change),
 			TEST(test_one_failure_does_not_fill_the_log),
+			TEST(test_cancelled_as_it_is_taken_it_does_not_run),
+			TEST(test_a_parameter_that_stands_nowhere),
 			TEST(test_a_file_that_is_overwritten),
 			TEST(test_a_worker_that_does_not_come_back),
 	};

@@ -124,6 +124,8 @@ static void test_queries_that_are_refused(void **state)
 	refuse(f, "SELECT sku FROM product WHERE sku = ?",
 			"its parameter ? is not of the form :name");
 	refuse(f, "SELECT sku FROM product WHERE sku = ?2", "is not of the form :name");
+	refuse(f, "SELECT :sku, ?", "its parameter ? is not of the form :name");
+	refuse(f, "SELECT :sku, @sku", "its parameter @sku is not of the form :name");
 	refuse(f, "SELECT sku FROM product WHERE sku = @sku",
 			"its parameter @sku is not of the form :name");
 	refuse(f, "SELECT sku FROM product WHERE sku = $sku",
@@ -291,6 +293,22 @@ static void test_what_is_named_then_waits_for_a_lock(void **state)
 	sqlite_fixture_expect_row(f, query, NULL, "{\"name\":\"Anvil\"}");
 }
 
+/* To read so many takes longer than is computed between two looks for a cancel. */
+static void test_a_large_schema(void **state)
+{
+	struct sqlite_fixture *f = *state;
+	sqlite_fixture_exec(f, "BEGIN");
+	for (int i = 0; i < 500; i++) {
+		char sql[64];
+		(void)snprintf(sql, sizeof(sql), "CREATE TABLE t%d(x)", i);
+		sqlite_fixture_exec(f, sql);
+	}
+	sqlite_fixture_exec(f, "COMMIT");
+	struct query *query = sqlite_fixture_sql(f, "SELECT count(*) AS n FROM t499");
+	sqlite_fixture_open(f);
+	sqlite_fixture_expect_row(f, query, NULL, "{\"n\":0}");
+}
+
 static void test_extensions_can_not_be_loaded(void **state)
 {
 	struct sqlite_fixture *f = *state;
@@ -332,6 +350,7 @@ int main(void)
 			TEST(test_a_query_is_named_when_it_is_open),
 			TEST(test_what_is_named_then_may_be_wrong),
 			TEST(test_what_is_named_then_waits_for_a_lock),
+			TEST(test_a_large_schema),
 			TEST(test_extensions_can_not_be_loaded),
 			TEST(test_a_schema_is_not_trusted),
 	};
