@@ -89,6 +89,16 @@ static void test_every_slice(void **state)
 	arena_deinit(&arena);
 }
 
+static void test_a_nul_begins_nothing(void **state)
+{
+	struct arena arena;
+	const struct text *names = NULL;
+	arena_init(&arena, NULL);
+	assert_int_equal(sql_parameters(TEXT("SELECT \0, :a"), &arena, &names), 1);
+	assert_true(text_equal(names[0], TEXT("a")));
+	arena_deinit(&arena);
+}
+
 static void test_memory_is_out(void **state)
 {
 	struct arena arena;
@@ -110,6 +120,7 @@ int main(void)
 			TEST(test_strings_quoted_names_and_comments),
 			TEST(test_what_is_not_closed_goes_to_the_end),
 			TEST(test_every_slice),
+			TEST(test_a_nul_begins_nothing),
 			TEST(test_memory_is_out),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

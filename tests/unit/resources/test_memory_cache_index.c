@@ -108,6 +108,39 @@ static void test_what_is_removed_is_not_found(void **state)
 	assert_int_equal(f->account.used, used);
 }
 
+#define LINES 32 /* of a segment, as in pipeline/resources/memory_cache_index.c */
+#define SLOTS 7	 /* of a line */
+
+/* So many entries in the same segment, from `first` on, that all begin at that line. */
+static void insert_at(struct fixture *f, size_t first, size_t count, uint64_t line)
+{
+	for (size_t n = first; n < first + count; n++) {
+		f->entries[n]->hash = n * LINES + line;
+		assert_true(cache_index_insert(&f->index, f->entries[n]));
+	}
+}
+
+/* In each line there is one that found it full: what is not there is looked for in all. */
+static void test_a_segment_in_which_every_line_was_passed(void **state)
+{
+	struct fixture *f = *state;
+	/* After this it can't be split any more, which would deal anew. */
+	for (uint64_t line = 0; line < LINES; line++)
+		insert_at(f, line * SLOTS, SLOTS, line);
+	for (size_t n = 0; n < (size_t)LINES * SLOTS; n++)
+		cache_index_remove(&f->index, f->entries[n]);
+	insert_at(f, 0, SLOTS + 1, LINES - 1);
+	cache_index_remove(&f->index, f->entries[0]);
+	for (uint64_t line = 0; line < LINES - 1; line++)
+		insert_at(f, SLOTS + 1 + line * SLOTS, SLOTS, line);
+	for (uint64_t line = 0; line < LINES; line++)
+		assert_null(cache_index_find(&f->index, UINT64_C(1000) * LINES + line, TEXT("")));
+	for (size_t n = 1; n < (size_t)LINES * SLOTS + 1; n++)
+		assert_ptr_equal(cache_index_find(&f->index, f->entries[n]->hash, TEXT("")),
+				f->entries[n]);
+	assert_false(cache_index_insert(&f->index, f->entries[0]));
+}
+
 static void test_ghosts_are_taken_once(void **state)
 {
 	struct fixture *f = *state;
@@ -186,6 +219,7 @@ int main(void)
 			TEST(test_an_empty_index),
 			TEST(test_it_charges_no_more_than_it_says),
 			TEST(test_what_is_removed_is_not_found),
+			TEST(test_a_segment_in_which_every_line_was_passed),
 			TEST(test_ghosts_are_taken_once),
 			TEST(test_the_oldest_ghosts_are_forgotten),
 			TEST(test_ghosts_outlive_a_split),
