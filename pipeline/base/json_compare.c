@@ -26,11 +26,12 @@ static bool is_digit(char c)
 	return c >= '0' && c <= '9';
 }
 
+/* What stands behind the `e`: a sign perhaps, and at least one digit. */
 static int64_t exponent_of(const char *at, const char *end)
 {
-	bool negative = at < end && *at == '-';
+	bool negative = *at == '-';
 	int64_t exponent = 0;
-	if (at < end && !is_digit(*at))
+	if (!is_digit(*at))
 		at++;
 	for (; at < end && exponent < EXPONENT_MAX / 10; at++)
 		exponent = exponent * 10 + (*at - '0');

@@ -389,7 +389,31 @@ static void test_other_children_are_not_its_own(void **state)
 	scripted_work(other, &owner.frame, &root->scope);
 	assert_false(gather_resume(&gather, &other->frame));
 	assert_false(gather_resume(&gather, NULL));
+	/* Nor is what else goes on in a branch's scope. */
+	scripted_work(&root->frames[1], &owner.frame, &branches[0].scope);
+	assert_false(gather_resume(&gather, &root->frames[1].frame));
 	finish(0, STATUS_OK);
+}
+
+/* That is noted with the first of them; what then comes of the second changes nothing any more. */
+static void test_an_answer_behind_one_that_ran_out_before_both_were_told(void **state)
+{
+	begin(1);
+	make(0, START + 3 * TICK);
+	make(1, START + 4 * TICK);
+	make(2, SCOPE_FOREVER);
+	for (uint32_t i = 0; i < 3; i++)
+		gather_start(&gather, i, &works[i].frame);
+	assert_int_equal(frame_start(&owner.frame), PENDING);
+	async_enter(&async, START + 3 * TICK);
+	scripted_finish(&works[1], STATUS_OK);
+	async_enter(&async, START + 4 * TICK);
+	(void)async_leave(&async);
+	assert_int_equal(branches[0].state, BRANCH_EXPIRED);
+	assert_int_equal(branches[1].state, BRANCH_EXPIRED);
+	assert_int_equal(gather.good, 0);
+	finish(2, STATUS_OK);
+	assert_int_equal(owner.frame.state, FRAME_ENDED);
 }
 
 /* Several gathers of one owner may have their branches side by side. */
@@ -466,6 +490,7 @@ int main(void)
 			TEST(test_in_a_scope_that_is_cancelled_already),
 			TEST(test_closed_by_an_owner_that_was_cut_off),
 			TEST(test_other_children_are_not_its_own),
+			TEST(test_an_answer_behind_one_that_ran_out_before_both_were_told),
 			TEST(test_the_branch_behind_its_last_is_not_its_own),
 			TEST(test_each_that_was_asked_is_told_of_when_it_is_over),
 			TEST(test_refused_ones_are_not_waited_for),

@@ -363,7 +363,11 @@ static void test_a_deadline_is_never_later_than_the_parents(void **state)
 	scope_close(later);
 	scope_close(none);
 	scope_close(sooner);
+	assert_true(scope_before_deadline(sooner, TICK) == START + 7 * TICK);
+	assert_true(scope_before_deadline(sooner, START + 8 * TICK) == 0);
+	assert_true(scope_before_deadline(sooner, START + 9 * TICK) == 0);
 	struct root *forever = root_new(NULL, SCOPE_FOREVER);
+	assert_true(scope_before_deadline(&forever->scope, TICK) == SCOPE_FOREVER);
 	assert_true(scope_left(&forever->scope, START) == SCOPE_FOREVER);
 	scope_close(&forever->scope);
 	run();

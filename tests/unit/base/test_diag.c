@@ -59,10 +59,12 @@ static void test_print(void **state)
 	diag_error(&diag, at("a.yaml", 3, 7), "unknown key \"%s\"", "tll");
 	diag_warning(&diag, at("a.yaml", 0, 0), "is empty");
 	diag_error(&diag, at(NULL, 0, 0), "no file");
+	diag_error(&diag, at(NULL, 4, 2), "from memory");
 	assert_prints("a.yaml:3:7: error: unknown key \"tll\"\n"
 		      "a.yaml: warning: is empty\n"
-		      "error: no file\n");
-	assert_int_equal(diag.errors, 2);
+		      "error: no file\n"
+		      "4:2: error: from memory\n");
+	assert_int_equal(diag.errors, 3);
 	assert_int_equal(diag.warnings, 1);
 }
 

@@ -115,6 +115,9 @@ static void test_quantiles_of_one_of_two(void **state)
 {
 	static const double shares[] = {0.5, 1};
 	uint64_t quantiles[2];
+	histogram_quantiles(pair, shares, 2, quantiles);
+	assert_int_equal(quantiles[0], 0);
+	assert_int_equal(quantiles[1], 0);
 	histogram_record(&pair[1], 0);
 	histogram_quantiles(pair, shares, 2, quantiles);
 	assert_int_equal(quantiles[0], 0);

@@ -519,6 +519,14 @@ static void test_few_long_names_are_hashed_where_one_has_an_escape(void **state)
 	}
 }
 
+/* There is nothing to compare it with. */
+static void test_a_lone_long_name_with_an_escape(void **state)
+{
+	char text[200];
+	(void)snprintf(text, sizeof(text), "{\"\\n%0*d\":1}", 100, 0);
+	assert_accepted(text_of(text), 3);
+}
+
 static void test_duplicates_are_found_with_any_key(void **state)
 {
 	for (unsigned char byte = 1; byte < 3; byte++) {
@@ -565,6 +573,7 @@ int main(void)
 			TEST(test_duplicates_among_few_and_many),
 			TEST(test_duplicates_among_long_names),
 			TEST(test_few_long_names_are_hashed_where_one_has_an_escape),
+			TEST(test_a_lone_long_name_with_an_escape),
 			TEST(test_duplicates_are_found_with_any_key),
 			TEST(test_crowds_inside_crowds),
 	};

@@ -77,6 +77,8 @@ static void test_quoting(void **state)
 			{{"a\\b", 3}, "level=info msg=\"m\" k=\"a\\\\b\"\n"},
 			{{"x\nlevel=error", 13}, "level=info msg=\"m\" k=\"x\\nlevel=error\"\n"},
 			{{"\0\x1b[2J", 5}, "level=info msg=\"m\" k=\"\\u0000\\u001b[2J\"\n"},
+			{{"a~", 2}, "level=info msg=\"m\" k=a~\n"},
+			{{"\x7f", 1}, "level=info msg=\"m\" k=\"\x7f\"\n"},
 			{{"\xc3\xa9", 2}, "level=info msg=\"m\" k=\"\xc3\xa9\"\n"},
 			{{"\xff", 1}, "level=info msg=\"m\" k=\"\xef\xbf\xbd\"\n"},
 	};

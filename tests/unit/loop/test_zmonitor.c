@@ -145,6 +145,25 @@ static void test_drain_hands_out_all_without_the_loop(void **state)
 		zmq_close(clients[i]);
 }
 
+/* A storm of connections holds up nothing else. */
+static void test_many_events_take_several_turns(void **state)
+{
+	struct test *test = *state;
+	void *clients[CLIENTS];
+	for (int i = 0; i < CLIENTS; i++)
+		clients[i] = connect_client(test);
+	greet(test, clients);
+	int most = 0;
+	while (test->accepted < CLIENTS) {
+		int before = test->accepted;
+		assert_true(sd_event_run(test->f.loop.event, UINT64_MAX) > 0);
+		most = test->accepted - before > most ? test->accepted - before : most;
+	}
+	assert_in_range(most, 1, CLIENTS - 1);
+	for (int i = 0; i < CLIENTS; i++)
+		zmq_close(clients[i]);
+}
+
 /* Somebody connects and leaves, so often: two events each. */
 static void come_and_go(struct test *test, int times)
 {
@@ -207,6 +226,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 			TEST(test_a_connection_comes_and_goes),
+			TEST(test_many_events_take_several_turns),
 			TEST(test_drain_hands_out_all_without_the_loop),
 			TEST(test_events_that_nobody_reads_hold_up_nobody),
 			TEST(test_a_new_monitor_after_the_old),
