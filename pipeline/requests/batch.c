@@ -9,6 +9,8 @@
  */
 #include "pipeline/requests/internal.h"
 
+#include <assert.h>
+
 void engine_begin_batch(struct engine *engine)
 {
 	engine->batching = true;
@@ -31,7 +33,8 @@ static struct request *holder_new(struct client *client, const struct reply *rep
 {
 	struct engine *engine = client->engine;
 	const char *space = memchr(reply->data, ' ', reply->size);
-	struct text id = {reply->data, space ? (size_t)(space - reply->data) : reply->size};
+	assert(space); /* each begins with `ID STATUS` */
+	struct text id = {reply->data, (size_t)(space - reply->data)};
 	struct arena arena;
 	if (!arena_pool_take(&engine->arenas, &arena))
 		return NULL;

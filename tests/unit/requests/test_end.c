@@ -84,10 +84,21 @@ static void test_a_drain_takes_nothing_new(void **state)
 	expect(peer, "8 INVALID_ARGUMENT\n{\"error\":\"the budget is missing\"}");
 	peer_send(peer, "$cancel 3 -");
 	expect(peer, "3 CANCELLED\n{\"error\":\"cancelled\"}");
-	assert_false(engine_answered(h.engine));
+	assert_false(engine_answered(h.engine) || engine_idle(h.engine));
 	row(0, "2");
 	expect(peer, "2 OK\n2");
 	assert_true(engine_answered(h.engine) && engine_idle(h.engine));
+}
+
+static void test_a_drain_before_there_is_a_configuration(void **state)
+{
+	const struct engine_ops none = {0};
+	assert_int_equal(set_up(NULL), 0);
+	struct engine *engine = engine_new(&h.world.async, &h.limits, &none, NULL);
+	assert_non_null(engine);
+	engine_drain(engine);
+	assert_true(engine_idle(engine));
+	engine_free(engine);
 }
 
 static void test_a_cut_answers_all_that_is_in_flight(void **state)
@@ -152,6 +163,7 @@ int main(void)
 			request_test(test_what_was_read_too_late_is_gone),
 			request_test(test_clients_are_numbered),
 			request_test(test_a_drain_takes_nothing_new),
+			cmocka_unit_test(test_a_drain_before_there_is_a_configuration),
 			request_test(test_a_cut_answers_all_that_is_in_flight),
 			request_test(test_a_drop_is_the_end),
 	};

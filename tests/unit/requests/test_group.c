@@ -35,6 +35,7 @@ static void test_a_group_starts_when_it_is_full_or_the_batch_ends(void **state)
 		peer_send(peer, text);
 	}
 	assert_int_equal(counts()->in_flight, 0);
+	assert_false(engine_answered(h.engine)); /* though nothing is in flight yet */
 	peer_send(peer, "p last 100");
 	assert_int_equal(counts()->in_flight, GROUP_MAX);
 	peer_send(peer, "p more 100");

@@ -209,6 +209,7 @@ static void test_a_cancel_that_is_malformed_is_ignored(void **state)
 	peer_send(peer, "p 1 100");
 	peer_send(peer, "$cancel 1/2 -");
 	peer_send(peer, "$cancel - -");
+	peer_send(peer, "$cancel\n{}");
 	peer_send(peer, "$cancel  1 -");
 	peer_send(peer, "$cancel 1");
 	peer_send(peer, "$cancel");

@@ -41,6 +41,23 @@ static void test_with_makes_a_body(void **state)
 				       "missing\",\"stage\":\"p/1.call\"}");
 }
 
+/* A field of the body that leads nowhere is left to its default. */
+static void test_a_call_in_a_miss_sees_what_it_takes(void **state)
+{
+	load("pipelines:\n  p:\n    steps:\n      - cache: {in: hot, key: \"${a}\", unkeyed: [d], "
+	     "ttl: 1s, miss: [call: q]}\n"
+	     "  q:\n    takes: {a: string, d: string = x}\n    steps: [" LOOK(
+			     "SELECT :a || :d") "]\n");
+	struct trial *trial = start("p", "{\"a\":\"1\"}", 1000);
+	assert_true(text_equal(job(0)->job.values[1].text, TEXT("x")));
+	row(0, "5");
+	expect(trial, "OK cache=miss 5");
+	trial = start("p", "{\"a\":\"2\",\"d\":\"y\"}", 1000);
+	assert_true(text_equal(job(0)->job.values[1].text, TEXT("y")));
+	row(0, "6");
+	expect(trial, "OK cache=miss 6");
+}
+
 static void test_a_call_checks_what_is_taken(void **state)
 {
 	load("pipelines:\n  p:\n    steps: [call: q]\n  q:\n    takes: {sku: string}\n    steps: "
@@ -218,6 +235,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 			stage_test(test_a_call_sees_the_callers_body),
 			stage_test(test_with_makes_a_body),
+			stage_test(test_a_call_in_a_miss_sees_what_it_takes),
 			stage_test(test_a_call_checks_what_is_taken),
 			stage_test(test_a_call_in_a_miss_reads_what_is_taken),
 			stage_test(test_calls_share_flights_values_and_permits),

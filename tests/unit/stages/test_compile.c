@@ -145,6 +145,9 @@ static void test_names(void **state)
 static void test_what_a_miss_may_read_unkeyed(void **state)
 {
 	static const struct written good[] = {
+			{P CACHE("'${a | 1}/${a | 2}'", "fanout: {to: north, body: {x: '${a | 1}', "
+							"y: '${a | 2}'}}"),
+					""},
 			{P UNKEYED("a", "SELECT :a"), ""},
 			{P UNKEYED("[a, b]", "SELECT :a + :b"), ""},
 			{P "    - cache: {in: hot, ttl: 1s, key: '${a}', unkeyed: [b.c], miss: "
@@ -179,6 +182,19 @@ static void test_what_a_miss_may_read_unkeyed(void **state)
 	};
 	taken(good);
 	refused(bad);
+}
+
+/* Of what was left out for an error nobody knows what it would have read. */
+static void test_what_a_miss_may_read_if_it_is_wrong(void **state)
+{
+	assert_int_equal(set_up(NULL), 0);
+	assert_false(world_read(&world,
+			P "    - cache: {in: hot, ttl: 1s, key: x, unkeyed: a, miss: [lookup: {in: "
+			  "catalog, query: 'SELECT :a', concurrency: 0}]}\n"));
+	assert_true(world_compile(&world));
+	assert_string_equal(world_problems(&world),
+			"4:115: \"concurrency\": expected 1 to 1000, not 0\n");
+	assert_int_equal(tear_down(NULL), 0);
 }
 
 static void test_what_a_miss_reads(void **state)
@@ -279,6 +295,8 @@ static void test_keys(void **state)
 							 "'x/${b}', miss: [" LOOK(
 									 "SELECT 2") "]}\n",
 					""},
+			{P CACHE("''", UNUSED_SQL) CACHE("@''", LOOK("SELECT 2")),
+					ALIKE("p/1.cache")},
 			{P CACHE("'${a}/${b}'", UNUSED_SQL) "  q:\n    steps:\n" CACHE(
 					 "@'${b}'", LOOK("SELECT 2")),
 					ALIKE("p/1.cache")},
@@ -329,6 +347,9 @@ static void test_what_a_fanout_takes_and_when_it_asks(void **state)
 			{P "    - fanout: {to: north, best: {lowest: @a..b}}\n",
 					"expected the path of a number, such as price or "
 					"offer.price\n"},
+			{P "    - fanout: {to: north, best: {highest: @a..b}}\n",
+					"expected the path of a number, such as price or "
+					"offer.price\n"},
 			{P "    - fanout: {to: north, wait: any, best: @{lowest: a}}\n",
 					"\"best\" needs \"wait: all\" or a number: any answer is "
 					"not yet the best\n"},
@@ -352,6 +373,11 @@ static void test_what_a_fanout_takes_and_when_it_asks(void **state)
 					"\"hedge\" needs \"wait: any\" or a number below that of "
 					"the sources: all are asked as it is\n"},
 			{P "    - fanout: {to: [north, south], wait: any, hedge: {after: 5ms, max: "
+			   "@7ms}}\n",
+					"\"min\" and \"max\" hold a quantile such as p95; "
+					"\"after\" "
+					"is a duration of its own\n"},
+			{P "    - fanout: {to: [north, south], wait: any, hedge: {after: 5ms, min: "
 			   "@7ms}}\n",
 					"\"min\" and \"max\" hold a quantile such as p95; "
 					"\"after\" "
@@ -591,6 +617,7 @@ int main(void)
 			cmocka_unit_test(test_names),
 			cmocka_unit_test(test_what_a_miss_reads),
 			cmocka_unit_test(test_what_a_miss_may_read_unkeyed),
+			cmocka_unit_test(test_what_a_miss_may_read_if_it_is_wrong),
 			cmocka_unit_test(test_keys),
 			cmocka_unit_test(test_resources),
 			cmocka_unit_test(test_what_a_fanout_takes_and_when_it_asks),

@@ -15,7 +15,6 @@
 /* A miss that calls, what it may read beside its key, a best answer, values that are viewed first
  * where a default stands for them, a template of a source's own. */
 static const char yaml[] =
-		"sources: {east: {header: '<${sku}>'}}\n"
 		"pipelines:\n"
 		"  p:\n"
 		"    takes: {sku: string, who: string}\n"
@@ -23,6 +22,9 @@ static const char yaml[] =
 		"      - cache: {in: hot, key: 'p/${sku}', unkeyed: [who], ttl: 1s, jitter: 0s, "
 		"stale: "
 		"1h, miss: [\n"
+		"          cache: {in: cold, key: 'q/${sku}', ttl: 1s, miss: [lookup: {in: "
+		"catalog, "
+		"query: 'SELECT :sku'}]},\n"
 		"          call: q]}\n"
 		"      - when: {value: '<${sku}>', equals: '<${who}>', steps: [" LEDGER "]}\n"
 		"        as: first\n"
@@ -38,7 +40,12 @@ static const char yaml[] =
 		"  q:\n"
 		"    takes: {sku: string, who: string}\n"
 		"    steps:\n"
-		"      - lookup: {in: catalog, query: 'SELECT :who'}\n";
+		"      - lookup: {in: catalog, query: 'SELECT :who'}\n"
+		"  r:\n"
+		"    steps:\n"
+		"      - cache: {in: hot, key: 'r/${x}', ttl: 1s, miss: [\n"
+		"          cache: {in: cold, key: 'r/${x}', ttl: 1s, miss: [\n"
+		"            lookup: {in: catalog, query: 'SELECT :x'}]}]}\n";
 
 #define BODY   "{\"sku\":\"a\",\"who\":\"a\"}"
 #define ANSWER "{\"of\":\"south\"}"
@@ -56,10 +63,22 @@ static void answer_at_once(void)
 	world.east.at_once = &quotes[2];
 }
 
+/* East is asked by a header, too. */
+static void read(void)
+{
+	const struct place nowhere = {"sluice.yaml", 1, 1};
+	assert_int_equal(set_up(NULL), 0);
+	assert_true(world_read(&world, yaml));
+	const struct template *header = template_compile(
+			TEXT("<${sku}>"), false, nowhere, &world.arena, &world.diag);
+	assert_non_null(header);
+	scripted_source_with_header(&world.east, header);
+}
+
 static void begin(void)
 {
-	assert_int_equal(set_up(NULL), 0);
-	load(yaml);
+	read();
+	assert_true(world_compile(&world));
 	answer_at_once();
 	before_answer = allocations_heal;
 }

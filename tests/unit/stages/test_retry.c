@@ -48,6 +48,20 @@ static void test_a_success_needs_no_second(void **state)
 	assert_int_equal(started(), 1);
 }
 
+/* It is nobody's failure, and has no causes. */
+static void test_an_attempt_that_was_cancelled_elsewhere(void **state)
+{
+	load("pipelines:\n  p:\n    steps:\n      - retry: {attempts: 3, steps: [fanout: {to: "
+	     "north, "
+	     "wait: any}]}\n");
+	struct trial *trial = start("p", "{}", 1000);
+	refuse(&world.north, 0, STATUS_UNAVAILABLE, "locked");
+	expect(trial, "");
+	later(11);
+	refuse(&world.north, 0, STATUS_CANCELLED, "gone");
+	assert_memory_equal(answer(trial), "CANCELLED ", 10);
+}
+
 static void test_what_was_not_processed_is_tried_again(void **state)
 {
 	load(RETRY("attempts: 3"));
@@ -325,6 +339,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 			stage_test(test_a_success_needs_no_second),
+			stage_test(test_an_attempt_that_was_cancelled_elsewhere),
 			stage_test(test_what_was_not_processed_is_tried_again),
 			stage_test(test_what_was_processed_is_not),
 			stage_test(test_every_cause_is_told),
