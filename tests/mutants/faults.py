@@ -150,6 +150,8 @@ FAULTS = [
      "	if (self->base.run->used_up || !cache_may_hold(stage)", "	if (!cache_may_hold(stage)"),
     ("a failed refresh is tried again at once", "pipeline/stages/cache_flight.c",
      "			miss->run.async->now + miss->stage->throttle);", "			miss->run.async->now);"),
+    ("a refresh that has just run out is tried again at once", "pipeline/stages/cache_refresh.c",
+     "	return stage->throttle > 0 && flight_is_dying(&stage->flights, self->hash, self->key);", "	return stage->throttle == UINT64_MAX;"),
     ("an old value is given without waiting for a new one", "pipeline/stages/cache.c",
      "		blob_unref(blob);\n		self->old = true;\n		break;", "		cache_refresh(self);\n		return give_stale(self, blob);"),
     ("NOT_FOUND leaves the old value in its place", "pipeline/stages/cache_flight.c",

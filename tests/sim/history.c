@@ -15,6 +15,7 @@
 
 #define LAG_MAX	   (3 * WORLD_MS)
 #define BATCH_ACTS 40
+#define EARLY_ACTS 10
 #define CHUNK	   16
 #define CROWDED	   4 /* one in so many turns goes on to the next thing at once */
 
@@ -79,6 +80,15 @@ static void crowd(struct history *history)
 		turn_away(history);
 }
 
+/* A flight has run out and is still to be told of that: some come just then. */
+static void come_early(struct history *history)
+{
+	for (int i = 0; i < EARLY_ACTS && history->next_act < history->plan->act_count &&
+			!history_reloads_next(history);
+			i++)
+		history_act_next(history);
+}
+
 /* One thing that is due, if anything is. */
 static void happen(struct history *history, uint64_t now)
 {
@@ -91,11 +101,14 @@ static void happen(struct history *history, uint64_t now)
 		act_all(history);
 	if (kept && history_one_in(history, CROWDED))
 		crowd(history);
+	if (history->ran_out && !kept && !acted && history_one_in(history, 2))
+		come_early(history);
 }
 
 static void turn(struct history *history, uint64_t now)
 {
 	struct async *async = history_async(history);
+	history->ran_out = false;
 	witness_begin_turn(&history->witness, now);
 	async_enter(async, now);
 	happen(history, now);

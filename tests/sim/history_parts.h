@@ -28,6 +28,7 @@ struct history {
 	struct coverage *coverage;
 	size_t next_act;
 	uint32_t latest_key; /* for which a resource gave its latest answer */
+	bool ran_out;	     /* a flight's job has, in this turn */
 	uint64_t next_turn;
 	uint64_t step;
 	struct peer *peers[PLAN_CLIENTS];

@@ -60,6 +60,7 @@ static void on_job_cancelled(void *user, struct scripted_job *job)
 	struct history *history = user;
 	PASS_ON(history, job_cancelled, job);
 	witness_job_cancelled(&history->witness, job);
+	history->ran_out |= job->cancelled == DEADLINE && !scripted_job_value(job, TEXT("n"));
 }
 
 static void on_ask_cancelled(void *user, struct scripted_ask *ask)
