@@ -140,8 +140,7 @@ bool names_object(struct names *names, const struct template_map *map, struct va
 			return false;
 		if (i > 0)
 			buffer_append_char(&buffer, ',');
-		buffer_append_json_string(&buffer, map->entries[i].name);
-		buffer_append_char(&buffer, ':');
+		buffer_append(&buffer, map->entries[i].member);
 		buffer_append(&buffer, value.text);
 	}
 	buffer_append_char(&buffer, '}');

@@ -77,7 +77,7 @@ bool names_value_if_any(struct names *names, const struct template *template, st
 
 /* A list of named templates: a body, a reply, what a call is given. */
 struct template_entry {
-	struct text name;
+	struct text member; /* `"name":` */
 	struct template *template;
 };
 

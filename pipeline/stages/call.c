@@ -19,7 +19,7 @@ struct call {
 	size_t room; /* of its activation, in the caller's */
 	bool has_with;
 	struct template_map with;
-	struct template **fields; /* inside a miss: what gives each taken field; NULL elsewhere */
+	struct template_entry *fields; /* inside a miss, those that are taken; NULL elsewhere */
 };
 
 struct call_frame {
@@ -43,9 +43,8 @@ static bool body_of_fields(const struct call *call, struct names *names, struct 
 	}
 	for (size_t i = 0; i < pipeline->type_count; i++) {
 		struct value value;
-		if (names_resolve(names, call->fields[i]->parts[0].path, &value))
-			entries[map.count++] = (struct template_entry){
-					pipeline->types[i].name, call->fields[i]};
+		if (names_resolve(names, call->fields[i].template->parts[0].path, &value))
+			entries[map.count++] = call->fields[i];
 	}
 	return names_object(names, &map, ret, ret_outcome);
 }
@@ -94,17 +93,20 @@ static struct stage_below call_below(const struct stage_frame *frame, unsigned n
 	return (struct stage_below){.steps = call->pipeline->steps, .activation = self->activation};
 }
 
-static struct template *compile_field(
+static struct template_entry compile_field(
 		struct compiler *compiler, struct text name, struct place place)
 {
+	struct template_entry field = {compile_member(compiler, name, place), NULL};
 	struct text path = arena_format(compiler->arena, "${%.*s}", TEXT_ARG(name));
 	if (!path.data) {
 		diag_error(compiler->diag, place, "out of memory");
-		return NULL;
+		return field;
 	}
 	struct template *written =
 			template_compile(path, false, place, compiler->arena, compiler->diag);
-	return written ? compile_template(compiler, written) : NULL;
+	if (written)
+		field.template = compile_template(compiler, written);
+	return field;
 }
 
 /* A call in a miss reads of the body exactly what the called pipeline takes, and so the key must

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "pipeline/base/arena.h"
+#include "pipeline/base/buffer.h"
 #include "pipeline/stages/steps.h"
 
 /* Of what all stages of a run need at once, called pipelines included: calls of calls can double
@@ -249,6 +250,17 @@ struct template *compile_template(struct compiler *compiler, const struct templa
 	return bound ? template : NULL;
 }
 
+struct text compile_member(struct compiler *compiler, struct text name, struct place place)
+{
+	struct buffer buffer;
+	buffer_init_arena(&buffer, compiler->arena);
+	buffer_append_json_string(&buffer, name);
+	buffer_append_char(&buffer, ':');
+	if (buffer.failed)
+		out_of_memory(compiler, place);
+	return buffer_text(&buffer);
+}
+
 struct template_map compile_templates(struct compiler *compiler, const struct option_map *map)
 {
 	struct template_map compiled = {NULL, 0};
@@ -261,8 +273,9 @@ struct template_map compile_templates(struct compiler *compiler, const struct op
 		return compiled;
 	}
 	for (size_t i = 0; i < map->count; i++) {
-		entries[i].name = map->values[i].name;
-		entries[i].template = compile_template(compiler, map->values[i].template);
+		const struct option_value *value = &map->values[i];
+		entries[i].member = compile_member(compiler, value->name, value->place);
+		entries[i].template = compile_template(compiler, value->template);
 	}
 	compiled.entries = entries;
 	compiled.count = map->count;

@@ -111,6 +111,9 @@ struct template *compile_template(struct compiler *compiler, const struct templa
 /* The same for each of an OPTION_TEMPLATES map (NULL: none). */
 struct template_map compile_templates(struct compiler *compiler, const struct option_map *map);
 
+/* `"name":`, as it stands in an object; absent after an error. */
+struct text compile_member(struct compiler *compiler, struct text name, struct place place);
+
 /* Gives a name a new slot, seen from here until compile_forget(). */
 int32_t compile_name(struct compiler *compiler, struct text name);
 
