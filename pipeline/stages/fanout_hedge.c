@@ -189,9 +189,9 @@ static void check_limits(struct compiler *compiler, const struct hedge *hedge,
 		diag_error(compiler->diag, min->given ? min->place : max->place,
 				"\"min\" and \"max\" hold a quantile such as p95; \"after\" "
 				"is a duration of its own");
+	/* Where it is not given it is the least that the other may be. */
 	if (hedge->min > hedge->max)
-		diag_error(compiler->diag, min->given ? min->place : max->place,
-				"\"min\" is longer than \"max\"");
+		diag_error(compiler->diag, min->place, "\"min\" is longer than \"max\"");
 }
 
 void fanout_hedge_compile(
