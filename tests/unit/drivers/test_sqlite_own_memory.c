@@ -135,13 +135,33 @@ static void test_a_query_that_is_wrong(void **state)
 	(void)sweep_allocations(open_in_turn);
 }
 
+/* What it serves it goes on to serve, and what is new is told of each time. */
+static void test_a_query_that_is_added(void **state)
+{
+	f = *state;
+	struct query *query = sqlite_fixture_sql(f, "SELECT price FROM product LIMIT 1");
+	sqlite_fixture_open(f);
+	struct query *added = sqlite_fixture_sql(f, "SELECT sku FROM product LIMIT 1");
+	for (size_t i = 1; i <= 2; i++) {
+		allocations_fail_after(0);
+		f->resource->driver->open(f->resource, &f->diag);
+		allocations_heal();
+		assert_int_equal(f->diag.errors, i);
+		assert_true(f->resource->ready);
+	}
+	diag_init(&f->diag, &f->arena);
+	sqlite_fixture_open(f);
+	sqlite_fixture_expect_row(f, query, NULL, "{\"price\":9.5}");
+	sqlite_fixture_expect_row(f, added, NULL, "{\"sku\":\"a-1\"}");
+}
+
 #define TEST(name)                                                                                 \
 	cmocka_unit_test_setup_teardown(name, sqlite_fixture_set_up, sqlite_fixture_tear_down)
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {TEST(test_run), TEST(test_too_many_bytes),
-			TEST(test_a_query_that_is_wrong)};
+			TEST(test_a_query_that_is_wrong), TEST(test_a_query_that_is_added)};
 	use_own_memory();
 	return cmocka_run_group_tests_name("drivers/sqlite_own_memory", tests, NULL, NULL);
 }
