@@ -41,7 +41,9 @@ FAULTS = [
     ("a turn that leaves work over asks for no other", "pipeline/async/async.c",
      "	return runner_idle(&async->runner) ? wheel_next(&async->wheel) : async->now;", "	return wheel_next(&async->wheel);"),
     ("who leaves a flight that has ended ends it again", "pipeline/async/flight.c",
-     "flight->held || flight->ended)", "flight->held)"),
+     "	waiter->tells = flight->ended ? list_empty(&flight->waiters) : leave(flight, reason);",
+     "	waiter->tells = false;\n	if (flight->waiter_count == 0 && !flight->held) {\n"
+     "		scope_cancel(&flight->scope, reason);\n		end(flight, outcome_status(STATUS_CANCELLED));\n	}"),
     ("an answer and a read that come in one turn both wake a fan-out", "pipeline/stages/fanout_parts.c",
      "	if (frame_pends(&parts->room.frame))\n", "	if (parts->room.frame.state == FRAME_WAITING)\n"),
     ("what had answered when it was not wanted any more counts as a loser", "pipeline/stages/fanout_branch.c",
