@@ -247,10 +247,24 @@ static void test_where_nothing_may_wait_what_is_stale_is_served_and_not_refreshe
 	assert_int_equal(queries(), 1);
 }
 
+static const enum status failures[] = {STATUS_UNAVAILABLE, STATUS_RESOURCE_EXHAUSTED,
+		STATUS_INTERNAL, STATUS_DEADLINE_EXCEEDED};
+
+static void test_what_is_old_is_given_where_what_it_waits_for_fails(void **state)
+{
+	load_with("1s", AGES ", throttle: 0s");
+	fill("a", "1");
+	for (unsigned i = 0; i < 4; i++) {
+		world_at(&world, 15000 + i * 1000);
+		struct trial *trial = ask_for("a");
+		assert_int_equal(queries(), 2 + i);
+		no_luck(failures[i]);
+		expect(trial, "OK cache=stale 1");
+	}
+}
+
 static void test_a_failed_refresh_leaves_the_old_value_and_is_not_tried_again_at_once(void **state)
 {
-	static const enum status failures[] = {STATUS_UNAVAILABLE, STATUS_RESOURCE_EXHAUSTED,
-			STATUS_INTERNAL, STATUS_DEADLINE_EXCEEDED};
 	load_with("1s", AGES ", throttle: 500ms");
 	fill("a", "1");
 	for (unsigned i = 0; i < 4; i++) {
@@ -542,6 +556,7 @@ int main(void)
 			stage_test(test_what_runs_out_as_others_ask_holds_nobody_off_without_throttle),
 			stage_test(test_there_are_no_more_refreshes_than_may_be),
 			stage_test(test_where_nothing_may_wait_what_is_stale_is_served_and_not_refreshed),
+			stage_test(test_what_is_old_is_given_where_what_it_waits_for_fails),
 			stage_test(test_a_failed_refresh_leaves_the_old_value_and_is_not_tried_again_at_once),
 			stage_test(test_what_is_not_there_any_more_is_no_failure),
 			stage_test(test_not_found_replaces_also_where_it_is_not_remembered),
