@@ -23,8 +23,7 @@ static int on_progress(void *user)
 
 static struct timespec after_ms(int ms)
 {
-	uint64_t at = loop_now() + (uint64_t)ms * 1000000U;
-	return (struct timespec){(time_t)(at / 1000000000U), (long)(at % 1000000000U)};
+	return loop_timespec(loop_now() + (uint64_t)ms * 1000000U);
 }
 
 /*

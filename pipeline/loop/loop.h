@@ -10,6 +10,7 @@
  */
 #include <stdint.h>
 #include <systemd/sd-event.h>
+#include <time.h>
 
 #include "pipeline/async/async.h"
 
@@ -37,6 +38,12 @@ struct loop {
 
 /* Monotonic nanoseconds. The one place where the engine's clock is read. */
 uint64_t loop_now(void);
+
+/* A time of loop_now(), as calls of the C library want it. */
+static inline struct timespec loop_timespec(uint64_t ns)
+{
+	return (struct timespec){(time_t)(ns / 1000000000U), (long)(ns % 1000000000U)};
+}
 
 /* Borrows async, which must have been initialised by async_init(async, loop_now(), seed). */
 int loop_init(struct loop *loop, struct async *async);

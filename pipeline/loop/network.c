@@ -13,10 +13,10 @@
 #include <semaphore.h>
 #include <stdatomic.h>
 #include <stdlib.h>
-#include <time.h>
 #include <zmq.h>
 
 #include "pipeline/base/endpoint.h"
+#include "pipeline/loop/loop.h"
 
 enum thread {
 	ADDRESSES, /* for what is bound, or connects to an address: it never waits */
@@ -118,7 +118,7 @@ static struct end *start_end(void *context)
 
 static bool is_over(struct end *end, uint64_t until)
 {
-	const struct timespec at = {(time_t)(until / 1000000000U), (long)(until % 1000000000U)};
+	const struct timespec at = loop_timespec(until);
 	int r;
 	do {
 		r = sem_clockwait(&end->over, CLOCK_MONOTONIC, &at);

@@ -182,7 +182,7 @@ bool workers_take_back(struct workers *workers, struct work *work)
 /* Whether all threads have ended by the time `until`. */
 static bool stop(struct workers *workers, uint64_t until)
 {
-	const struct timespec at = {(time_t)(until / 1000000000U), (long)(until % 1000000000U)};
+	const struct timespec at = loop_timespec(until);
 	int error = 0;
 	pthread_mutex_lock(&workers->lock);
 	assert(list_empty(&workers->queue));
