@@ -20,8 +20,6 @@
 /* Messages a turn: enough to spread the cost of a wake-up, few enough that deadlines and answers
  * don't wait. */
 #define BATCH 256
-/* And bytes, for a large body takes as long as many small ones. */
-#define BATCH_BYTES (1024 * 1024)
 /*
  * Messages that are read before the first of them is answered: their bytes, which another thread
  * wrote, are on their way into this core's cache meanwhile. And messages between two looks at the
@@ -86,13 +84,13 @@ static void deliver(struct front *front, struct incoming *incoming)
 		engine_receive_late(front->engine);
 }
 
-/* Reads at most CHUNK messages, of BATCH_BYTES with those before, then answers them. False: there
- * were fewer, for now. */
+/* Reads at most CHUNK messages, of ZSOCKET_TURN_BYTES with those before, then answers them. False:
+ * there were fewer, for now. */
 static bool read_chunk(struct front *front, size_t *bytes)
 {
 	struct incoming chunk[CHUNK];
 	size_t count = 0;
-	while (count < CHUNK && *bytes < BATCH_BYTES &&
+	while (count < CHUNK && *bytes < ZSOCKET_TURN_BYTES &&
 			incoming_read(&chunk[count], &front->socket) == 0) {
 		__builtin_prefetch(zmq_msg_data(&chunk[count].frames[0]));
 		*bytes += chunk[count].bytes;
@@ -104,7 +102,7 @@ static bool read_chunk(struct front *front, size_t *bytes)
 		incoming_close(&chunk[i]);
 	}
 	async_enter(front->loop->async, loop_now());
-	return count == CHUNK || *bytes >= BATCH_BYTES;
+	return count == CHUNK || *bytes >= ZSOCKET_TURN_BYTES;
 }
 
 static void on_readable(void *user, struct zsocket *socket)
@@ -112,7 +110,9 @@ static void on_readable(void *user, struct zsocket *socket)
 	struct front *front = user;
 	size_t bytes = 0;
 	engine_begin_batch(front->engine);
-	for (int i = 0; i < BATCH / CHUNK && bytes < BATCH_BYTES && read_chunk(front, &bytes); i++)
+	for (int i = 0; i < BATCH / CHUNK && bytes < ZSOCKET_TURN_BYTES &&
+			read_chunk(front, &bytes);
+			i++)
 		;
 	/* What woke the socket may be a client that reads again, which libzmq takes note of while
 	 * it reads. */

@@ -19,8 +19,6 @@
 
 /* Messages taken in one turn: beyond it a batch gains nothing, and others wait. */
 #define BATCH 64
-/* And bytes, for a large body takes as long as many small ones. */
-#define BATCH_BYTES (1024 * 1024)
 
 /* Messages that libzmq holds towards a source, for bursts; what is beyond is refused, as are bytes
  * beyond zmq_ask.c's bound. */
@@ -172,7 +170,7 @@ static bool receive(struct zmq_source *zs, size_t *bytes)
 static void on_readable(void *user, struct zsocket *socket)
 {
 	size_t bytes = 0;
-	for (int n = 0; n < BATCH && bytes < BATCH_BYTES && receive(user, &bytes); n++)
+	for (int n = 0; n < BATCH && bytes < ZSOCKET_TURN_BYTES && receive(user, &bytes); n++)
 		;
 }
 

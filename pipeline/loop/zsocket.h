@@ -15,6 +15,10 @@
 #include "pipeline/base/text.h"
 #include "pipeline/loop/loop.h"
 
+/* A turn reads no more messages when they had so many bytes: a large one takes as long as many
+ * small ones, and others wait. */
+#define ZSOCKET_TURN_BYTES ((size_t)1024 * 1024)
+
 struct zsocket;
 
 /*
