@@ -109,7 +109,7 @@ enum cache_flying { FLY_SHARED, FLY_HELD, FLY_APART };
  * have ended when this returns. False when memory is out. */
 bool cache_fly(struct cache_frame *frame, struct flight_hold *hold, enum cache_flying flying);
 /* Whether a flight that ended so has failed to give a new value: what was there may still be used.
- */
+ * One that ran out of time is its caller's to judge. */
 bool cache_failed(const struct outcome *outcome);
 
 /* cache_refresh.c */

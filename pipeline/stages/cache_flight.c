@@ -20,8 +20,7 @@ static struct blob *blob_of(const struct outcome *outcome)
 bool cache_failed(const struct outcome *outcome)
 {
 	return outcome->status == STATUS_UNAVAILABLE || outcome->status == STATUS_INTERNAL ||
-	       outcome->status == STATUS_RESOURCE_EXHAUSTED ||
-	       outcome->status == STATUS_DEADLINE_EXCEEDED;
+	       outcome->status == STATUS_RESOURCE_EXHAUSTED;
 }
 
 /* Each value's own: nothing is older than promised, and what came together ends apart. */

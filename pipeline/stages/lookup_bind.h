@@ -12,8 +12,7 @@ struct template;
 
 /*
  * Finds the names in the SQL of spec, and what each is bound to: `params` (NULL: none) says, or
- * else
- * `:name` is ${name}. Errors go to the compiler's diag.
+ * else `:name` is ${name}. Errors go to the compiler's diag.
  */
 struct template **lookup_bind_compile(struct compiler *compiler, struct query_spec *spec,
 		const struct option_map *params);
