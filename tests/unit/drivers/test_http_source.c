@@ -219,17 +219,23 @@ static void test_asked_and_asked_again(void **state)
 	assert_int_equal(f->source->stats.connected, 1);
 }
 
-/* As old servers do it. */
-static void test_lines_that_end_without_a_carriage_return(void **state)
+/* Asks once, and is given these bytes. */
+static const struct ask *ask_once(struct fixture *f, const char *response)
 {
-	struct fixture *f = *state;
 	fixture_open(f->resource);
 	fixture_accept(f);
 	struct ask *ask = fixture_start(f, f->source, &f->scope, PENDING);
 	fixture_accept(f);
 	assert_true(fixture_hear(f));
-	fixture_say(f, "HTTP/1.1 200 OK\nContent-Length: 1\n\n7");
+	fixture_say(f, response);
 	fixture_run_until_ended(f, 1);
+	return ask;
+}
+
+/* As old servers do it. */
+static void test_lines_that_end_without_a_carriage_return(void **state)
+{
+	const struct ask *ask = ask_once(*state, "HTTP/1.1 200 OK\nContent-Length: 1\n\n7");
 	assert_true(text_equal(ask->frame.outcome.value.text, TEXT("7")));
 }
 
@@ -242,14 +248,7 @@ static void assert_failed(const struct ask *ask, enum status status, const char 
 
 static void test_a_code_below_all_others_is_none(void **state)
 {
-	struct fixture *f = *state;
-	fixture_open(f->resource);
-	fixture_accept(f);
-	struct ask *ask = fixture_start(f, f->source, &f->scope, PENDING);
-	fixture_accept(f);
-	assert_true(fixture_hear(f));
-	fixture_say(f, "HTTP/1.1 099 Odd\r\nContent-Length: 0\r\n\r\n");
-	fixture_run_until_ended(f, 1);
+	const struct ask *ask = ask_once(*state, "HTTP/1.1 099 Odd\r\nContent-Length: 0\r\n\r\n");
 	assert_failed(ask, STATUS_INTERNAL, "its answer is not HTTP");
 }
 
